@@ -1,0 +1,41 @@
+# Everything a newcomer needs: `make serve` and `make test`. Python 3.11, make and git are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test lint bench lock clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+
+install: .venv/serve ## set up .venv with pinned dependencies
+
+serve: .venv/serve ## build the index of source_docs/ if it is missing or stale, and serve it
+	$(BIN)/mundap serve
+
+test: .venv/dev ## run the whole test suite
+	$(BIN)/pytest
+
+lint: .venv/dev ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/dev ## measure what a question costs beside its embedding
+	$(BIN)/python -m eval.benchmarks.latency
+
+lock: .venv/dev ## write requirements.lock anew from what is installed
+	$(BIN)/pip freeze --all --exclude pip --exclude-editable | sed -E 's/\+cpu$$//' > requirements.lock
+
+clean: ## remove .venv and everything that was built
+	rm -rf .venv var
+
+# pip alone resolves the CPU build of torch, and the lock holds every version.
+.venv/serve: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable .
+	touch $@
+
+.venv/dev: .venv/serve
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	touch $@

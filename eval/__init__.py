@@ -1,0 +1,1 @@
+"""How good the answers are: datasets, metrics, reports and gates, over the chat that ships."""

@@ -1,0 +1,162 @@
+"""The texts of one published index: documents and passages in a read-only SQLite file, sentence vectors beside it.
+
+A passage's ordinal is its position in the index; its sentences' vectors are consecutive rows of one array. Texts are
+read when they are asked for, vectors are memory-mapped.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from index.documents import Block, BlockKind, Document, Passage, Sentence
+
+FILE = "corpus.sqlite"
+SENTENCE_VECTORS = "sentence_vectors.npy"
+SENTENCE_OFFSETS = "sentence_offsets.npy"
+
+_SCHEMA = """
+CREATE TABLE document (ordinal INTEGER PRIMARY KEY, doc_id TEXT UNIQUE NOT NULL, title TEXT NOT NULL,
+                       digest TEXT NOT NULL, text TEXT NOT NULL, blocks TEXT NOT NULL);
+CREATE TABLE passage (ordinal INTEGER PRIMARY KEY, passage_id TEXT UNIQUE NOT NULL, doc_id TEXT NOT NULL,
+                      start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL, context TEXT NOT NULL,
+                      sentences TEXT NOT NULL, context_terms TEXT NOT NULL, sentence_terms TEXT NOT NULL);
+CREATE INDEX passage_of_document ON passage (doc_id);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as the index holds it, with the search terms of its context and of each of its sentences."""
+
+    ordinal: int
+    passage: Passage
+    context_terms: frozenset[str]
+    sentence_terms: tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSummary:
+    """What a list of documents shows of one."""
+
+    doc_id: str
+    title: str
+    digest: str
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysedPassage:
+    """A passage on its way into the index, with its search terms in order and with repetitions."""
+
+    passage: Passage
+    context_terms: list[str]
+    sentence_terms: list[list[str]]
+
+
+def write_corpus(
+    folder: Path, documents: Iterable[Document], passages: Sequence[AnalysedPassage], sentence_vectors: np.ndarray
+) -> None:
+    """Write everything to `folder`. `sentence_vectors` is float32 (sentences, d), in the order of the passages."""
+    connection = sqlite3.connect(folder / FILE)
+    with connection:
+        connection.executescript(_SCHEMA)
+        connection.executemany(
+            "INSERT INTO document (doc_id, title, digest, text, blocks) VALUES (?, ?, ?, ?, ?)",
+            (
+                (d.doc_id, d.title, d.digest, d.text, _dump([[b.kind, b.start, b.end, b.level] for b in d.blocks]))
+                for d in documents
+            ),
+        )
+        connection.executemany(
+            "INSERT INTO passage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (_passage_row(ordinal, analysed) for ordinal, analysed in enumerate(passages)),
+        )
+    connection.close()
+    # Half precision costs 1e-4 of a cosine and halves what is read from disk.
+    np.save(folder / SENTENCE_VECTORS, sentence_vectors.astype(np.float16))
+    counts = [len(analysed.passage.sentences) for analysed in passages]
+    np.save(folder / SENTENCE_OFFSETS, np.cumsum([0, *counts], dtype=np.int64))
+
+
+def _passage_row(ordinal: int, analysed: AnalysedPassage) -> tuple[str | int, ...]:
+    passage = analysed.passage
+    return (
+        ordinal, passage.passage_id, passage.doc_id, passage.start, passage.end, passage.text, _dump(passage.context),
+        _dump([[s.start, s.end, s.kind, s.about] for s in passage.sentences]), " ".join(analysed.context_terms),
+        "\n".join(" ".join(terms) for terms in analysed.sentence_terms),
+    )  # fmt: skip
+
+
+class Corpus:
+    """Reads what `write_corpus` wrote. Safe to use from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        # Opened at once and kept: a version may be removed while a server still answers from it.
+        uri = f"{(folder / FILE).resolve().as_uri()}?mode=ro&immutable=1"
+        self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        self._lock = threading.Lock()
+        self._sentence_vectors: np.ndarray = np.load(folder / SENTENCE_VECTORS, mmap_mode="r", allow_pickle=False)
+        self._sentence_offsets: np.ndarray = np.load(folder / SENTENCE_OFFSETS, allow_pickle=False)
+
+    def documents(self) -> list[DocumentSummary]:
+        """Return a summary of every document, by `doc_id`."""
+        rows = self._query("SELECT doc_id, title, digest, length(text) FROM document ORDER BY doc_id")
+        return [DocumentSummary(*row) for row in rows]
+
+    def document(self, doc_id: str) -> Document | None:
+        """Return one document with its text, or None when there is none of that id."""
+        rows = self._query("SELECT doc_id, title, text, blocks FROM document WHERE doc_id = ?", doc_id)
+        if not rows:
+            return None
+        doc_id, title, text, blocks = rows[0]
+        return Document(
+            doc_id, title, text, tuple(Block(BlockKind(k), s, e, lvl) for k, s, e, lvl in json.loads(blocks))
+        )
+
+    def passages(self, ordinals: Sequence[int]) -> list[StoredPassage]:
+        """Return the passages of the given ordinals, in that order."""
+        rows = self._query(
+            "SELECT ordinal, passage_id, doc_id, start, end, text, context, sentences, context_terms, sentence_terms"
+            " FROM passage WHERE ordinal IN (SELECT value FROM json_each(?))",
+            _dump(list(ordinals)),
+        )
+        found = {row[0]: _stored_passage(row) for row in rows}
+        return [found[ordinal] for ordinal in ordinals]
+
+    def ordinals_of(self, doc_ids: Collection[str]) -> list[int]:
+        """Return the ordinals of all passages of the given documents."""
+        sql = "SELECT ordinal FROM passage WHERE doc_id = ?"
+        return [row[0] for doc_id in doc_ids for row in self._query(sql, doc_id)]
+
+    def sentence_scores(self, vector: np.ndarray, ordinals: Sequence[int]) -> dict[int, np.ndarray]:
+        """Return ordinal → cosine of each sentence of the given passages with `vector`, (d,): float32 (sentences,)."""
+        if not ordinals:
+            return {}
+        starts = self._sentence_offsets[np.asarray(ordinals, dtype=np.int64)]
+        counts = self._sentence_offsets[np.asarray(ordinals, dtype=np.int64) + 1] - starts
+        ends = np.cumsum(counts)
+        rows = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
+        scores = self._sentence_vectors[rows].astype(np.float32) @ vector
+        return dict(zip(ordinals, np.split(scores, ends[:-1]), strict=True))
+
+    def _query(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._connection.execute(sql, values).fetchall()
+
+
+def _stored_passage(row: tuple[Any, ...]) -> StoredPassage:
+    ordinal, passage_id, doc_id, start, end, text, context, sentences, context_terms, sentence_terms = row
+    spans = tuple(Sentence(s, e, BlockKind(kind), about) for s, e, kind, about in json.loads(sentences))
+    passage = Passage(passage_id, doc_id, start, end, text, tuple(json.loads(context)), spans)
+    terms = tuple(frozenset(one.split()) for one in sentence_terms.split("\n"))
+    return StoredPassage(ordinal, passage, frozenset(context_terms.split()), terms)
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

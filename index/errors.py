@@ -1,0 +1,62 @@
+"""The error tree of Mundap. It knows nothing of HTTP or exit codes; each edge has one table for those.
+
+MundapError
+├── InputError            something handed in can't be read or used: a folder, a file, a dataset
+│   └── QuestionError     a question that can't be asked: empty, too long, or not text
+├── UsageError            a setting, an option or an address can't be used
+├── DocumentMissing       no document of that id is in the index
+├── GateError             an index was judged and not published
+├── ModelError            an embedding model can't be found, assembled or loaded
+└── PublishedIndexError   the published index can't be used
+    ├── IndexMissing      nothing has been published yet
+    ├── IndexDamaged      a file is gone or differs from its digest
+    └── IndexMismatch     it was built by another model or another format
+"""
+
+
+class MundapError(Exception):
+    """Base of every error that Mundap raises on purpose. The message is one sentence that says what to do."""
+
+
+class InputError(MundapError):
+    """Something handed in from outside can't be read or used."""
+
+
+class QuestionError(InputError):
+    """A question can't be asked; `code` says why in one stable word."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UsageError(MundapError):
+    """A setting, an option or an address can't be used."""
+
+
+class DocumentMissing(MundapError):
+    """No document of that id is in the index."""
+
+
+class GateError(MundapError):
+    """An index was judged before its publication and did not hold a gate."""
+
+
+class ModelError(MundapError):
+    """An embedding model can't be found, assembled or loaded."""
+
+
+class PublishedIndexError(MundapError):
+    """The published index can't be used."""
+
+
+class IndexMissing(PublishedIndexError):
+    """Nothing has been published in this data directory yet."""
+
+
+class IndexDamaged(PublishedIndexError):
+    """A file of the published version is missing or differs from its digest."""
+
+
+class IndexMismatch(PublishedIndexError):
+    """The published version was built by another model or in another format."""

@@ -1,0 +1,77 @@
+"""The lexical index: BM25 over search terms, in tantivy."""
+
+import math
+from pathlib import Path
+
+import tantivy
+
+from index.errors import IndexDamaged
+
+FOLDER = "lexical"
+
+_TERMS = "terms"
+_ORDINAL = "ordinal"
+_WRITER_MEMORY = 64_000_000
+# Questions repeat no term; a very long one is cut to the rarest, so that its cost is bounded.
+_MAX_QUERY_TERMS = 64
+
+
+class Bm25Store:
+    """BM25 with k1 = 1.2 and b = 0.75 as Lucene and tantivy define it, over terms made by `morphemes`."""
+
+    def __init__(self, index: tantivy.Index) -> None:
+        self._schema = index.schema
+        self._searcher = index.searcher()
+
+    @staticmethod
+    def write(terms_by_passage: list[list[str]], folder: Path) -> None:
+        """Write one entry a passage, in the order of ordinals, to `folder`."""
+        path = folder / FOLDER
+        path.mkdir()
+        schema = tantivy.SchemaBuilder()
+        schema.add_text_field(_TERMS, stored=False, tokenizer_name="whitespace", index_option="freq")
+        schema.add_unsigned_field(_ORDINAL, stored=True, fast=True)
+        index = tantivy.Index(schema.build(), path=str(path))
+        writer = index.writer(_WRITER_MEMORY, num_threads=1)
+        for ordinal, terms in enumerate(terms_by_passage):
+            document = tantivy.Document()
+            document.add_text(_TERMS, " ".join(terms))
+            document.add_unsigned(_ORDINAL, ordinal)
+            writer.add_document(document)
+        writer.commit()
+        writer.wait_merging_threads()
+
+    @classmethod
+    def open(cls, folder: Path) -> "Bm25Store":
+        """Open the index in `folder`, memory-mapped. Its digest must have been checked before."""
+        try:
+            return cls(tantivy.Index.open(str(folder / FOLDER)))
+        except ValueError as error:
+            raise IndexDamaged(
+                f"The lexical index in {folder.name} can't be opened; run: mundap index build"
+            ) from error
+
+    def __len__(self) -> int:
+        return int(self._searcher.num_docs)
+
+    def idf(self, term: str) -> float:
+        """Return ln(1 + (N - n + 0.5) / (n + 0.5)), BM25's weight of a term that n of N passages hold."""
+        count = self.passages_with(term)
+        return math.log(1 + (len(self) - count + 0.5) / (count + 0.5))
+
+    def passages_with(self, term: str) -> int:
+        """Return how many passages hold `term`."""
+        return int(self._searcher.doc_freq(_TERMS, term))
+
+    def search(self, terms: list[str], top_k: int) -> dict[int, float]:
+        """Return ordinal → BM25 score of the best `top_k` passages that hold any of `terms`, best first."""
+        known = sorted({term for term in terms if self.passages_with(term)}, key=lambda term: (-self.idf(term), term))
+        if not known:
+            return {}
+        clauses = [
+            (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, _TERMS, term, "freq"))
+            for term in known[:_MAX_QUERY_TERMS]
+        ]
+        found = self._searcher.search(tantivy.Query.boolean_query(clauses), limit=top_k, count=False)
+        ordinals = self._searcher.fast_field_values(_ORDINAL, [address for _, address in found.hits])
+        return {int(at or 0): score for at, (score, _) in zip(ordinals, found.hits, strict=True)}

@@ -1,0 +1,98 @@
+"""Markdown: the text that a reader sees, without the marks, with headings, lists and tables as blocks."""
+
+import re
+from pathlib import PurePosixPath
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from index.documents import Block, BlockKind, Document
+from index.loaders.text import decode
+
+_PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
+# CommonMark knows no footnotes: it would take a note of one word for the target of a link, and lose it.
+_NOTE_MARK = re.compile(r"\[(?=\^[\w-]+\])")
+_NOTE_START = re.compile(r"\n(?=\[\^[\w-]+\]:)")
+_NOTE = re.compile(r"\[\^[\w-]+\]:")
+
+
+def load_markdown(doc_id: str, data: bytes) -> Document:
+    """Load a CommonMark file with tables; rows become one line of cells with tabs between them.
+
+    Raises:
+        InputError: the bytes are not text.
+    """
+    writer = _Writer()
+    list_depth = 0
+    opened: list[str] = []
+    cells: list[str] = []
+    for token in _PARSER.parse(_NOTE_MARK.sub(r"\\[", decode(data))):
+        match token.type:
+            case "list_item_open":
+                list_depth += 1
+            case "list_item_close":
+                list_depth -= 1
+            case "heading_open" | "paragraph_open" | "tr_open":
+                opened.append(token.tag)
+                cells = []
+            case "heading_close" | "paragraph_close":
+                opened.pop()
+            case "tr_close":
+                opened.pop()
+                writer.write("\t".join(cells), BlockKind.TABLE_ROW)
+            case "fence" | "code_block":
+                for line in token.content.replace(r"\[^", "[^").splitlines():
+                    writer.write(line, BlockKind.PARAGRAPH)
+            case "inline" if opened and opened[-1] == "tr":
+                cells.append(_visible(token).replace("\n", " "))
+            case "inline" if opened and opened[-1].startswith("h"):
+                writer.write(_visible(token), BlockKind.HEADING, int(opened[-1][1:]))
+            case "inline":
+                for part in _NOTE_START.split(_visible(token)):
+                    prose = BlockKind.LIST_ITEM if list_depth else BlockKind.PARAGRAPH
+                    writer.write(part, BlockKind.FOOTNOTE if _NOTE.match(part) else prose)
+    text = writer.text
+    headings = [block for block in writer.blocks if block.kind is BlockKind.HEADING]
+    top = min(headings, key=lambda block: block.level, default=None)
+    title = text[top.start : top.end] if top else PurePosixPath(doc_id).stem
+    return Document(doc_id, title, text, tuple(writer.blocks))
+
+
+def _visible(token: Token) -> str:
+    parts = []
+    for child in token.children or []:
+        if child.type == "code_inline":
+            parts.append(child.content.replace(r"\[^", "[^"))
+        elif child.type in ("text", "text_special"):
+            parts.append(child.content)
+        elif child.type in ("softbreak", "hardbreak"):
+            parts.append("\n")
+        elif child.type == "image":
+            parts.append(child.content)
+    return "".join(parts)
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self._parts: list[str] = []
+        self._length = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def write(self, content: str, kind: BlockKind, level: int = 0) -> None:
+        if not any(character.isalnum() for character in content):
+            return
+        if self.blocks:
+            is_row_of_same_table = kind is BlockKind.TABLE_ROW and self.blocks[-1].kind is kind
+            self._append("\n" if is_row_of_same_table else "\n\n")
+        # Outside its block, so that the empty cells at the ends of a row stay in the text.
+        start = self._length + len(content) - len(content.lstrip())
+        self._append(content)
+        self.blocks.append(Block(kind, start, start + len(content.strip()), level))
+
+    def _append(self, part: str) -> None:
+        self._parts.append(part)
+        self._length += len(part)

@@ -1,0 +1,153 @@
+"""Plain text: its encoding, its title, and its blocks line by line."""
+
+import re
+import unicodedata
+from pathlib import PurePosixPath
+
+from charset_normalizer import from_bytes
+
+from index.documents import Block, BlockKind, Document
+from index.errors import InputError
+
+_BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
+                     (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # fmt: skip
+_LEGACY_ENCODINGS = ["cp949", "shift_jis", "euc_jp", "gb18030", "big5", "cp1258", "cp1252"]
+
+_LINE = re.compile(r"[^\r\n\f\v\x1c-\x1e\x85\u2028\u2029]+")
+_LINE_END = re.compile(r"\r\n|[\r\n\f\v\x1c-\x1e\x85\u2028\u2029]")
+_LIST_MARKER = re.compile(
+    r"(?:[-–—•‣▪▫■□●○◦◆◇▶▷☞❍ㅇㆍ·∙※]|\(?\d{1,3}[.)](?!\d)|\(?[가-하a-zA-Z][.)](?![a-zA-Z])|[①-⑳㉠-㉭])\s*(?=\S)"
+)
+_FOOTNOTE = re.compile(r"(?:\*{1,3}|†|‡|\[\^?\d+\]:?|주\d*\))\s*(?=\S)")
+_DATE_OR_LABEL = re.compile(r"[\d\s.,:()/~년월일시분월화수목금토-]+|.{1,8}|.{1,20}:.*")
+_ENDS_A_SENTENCE = re.compile(r"[.!?。！？…][\"'”’»」』)\]]*$")
+_TITLE_LINES = 15
+_WRAPPED_LINE_WIDTH = 50  # columns; East Asian characters take two
+
+
+def load_text(doc_id: str, data: bytes) -> Document:
+    """Load a text file of any common encoding of Korean, English, Japanese, Chinese and Vietnamese.
+
+    Raises:
+        InputError: the bytes are not text.
+    """
+    text = decode(data)
+    blocks = tuple(_blocks(text))
+    return Document(doc_id, _title(text, blocks) or PurePosixPath(doc_id).stem, text, blocks)
+
+
+def decode(data: bytes) -> str:
+    """Return the text of `data`, without a byte order mark and otherwise unchanged.
+
+    Raises:
+        InputError: the bytes are not text in any encoding that is tried.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return _decode_as(data, encoding).removeprefix("\ufeff")
+    if b"\x00" in data:
+        return _decode_as(data, _utf16_without_mark(data))
+    try:
+        return _checked(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return _checked(_decode_legacy(data))
+
+
+def _decode_as(data: bytes, encoding: str) -> str:
+    try:
+        return _checked(data.decode(encoding))
+    except UnicodeDecodeError as error:
+        raise InputError(f"not valid {encoding.upper()} text: save it as UTF-8") from error
+
+
+def _utf16_without_mark(data: bytes) -> str:
+    # Spaces and line ends put their zero byte on the same side all through the file.
+    if len(data) % 2 or not (data[::2].count(0) or data[1::2].count(0)):
+        raise InputError("not a text file")
+    return "utf-16-le" if data[1::2].count(0) > data[::2].count(0) else "utf-16-be"
+
+
+def _decode_legacy(data: bytes) -> str:
+    try:
+        text = data.decode("cp949")
+    except UnicodeDecodeError:
+        text = ""
+    foreign = [character for character in text if ord(character) > 127]
+    # The other legacy encodings, read as CP949, give rare syllables, Han and private-use characters instead.
+    if foreign and sum(_is_common_hangul(character) for character in foreign) > 0.6 * len(foreign):
+        return text
+    guess = from_bytes(data, cp_isolation=_LEGACY_ENCODINGS).best()
+    if guess is None:
+        raise InputError("not a text file, or in an unknown encoding: save it as UTF-8")
+    return str(guess)
+
+
+def _is_common_hangul(character: str) -> bool:
+    if not "가" <= character <= "힣":
+        return False
+    try:
+        character.encode("euc_kr")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _checked(text: str) -> str:
+    odd = sum(unicodedata.category(c) in ("Cc", "Cn", "Co") and c not in "\t\n\r\f\v\x85" for c in text[:20_000])
+    if odd > 0.02 * min(len(text), 20_000):
+        raise InputError("not a text file")
+    return text
+
+
+def _blocks(text: str) -> list[Block]:
+    blocks: list[Block] = []
+    last_line = ""
+    paragraph_has_note_mark = False
+    for line in _LINE.finditer(text):
+        content = line.group().strip()
+        if not any(character.isalnum() for character in content):
+            continue
+        start = line.start() + line.group().index(content)
+        if "\t" in content and len(content.split("\t")) > 1:
+            kind = BlockKind.TABLE_ROW
+        elif paragraph_has_note_mark and _FOOTNOTE.match(content):
+            kind = BlockKind.FOOTNOTE
+        elif _LIST_MARKER.match(content) or _FOOTNOTE.match(content):
+            kind = BlockKind.LIST_ITEM
+        elif blocks and blocks[-1].kind is BlockKind.TABLE_ROW and line.group().startswith("\t"):
+            kind = BlockKind.TABLE_ROW
+        else:
+            kind = BlockKind.PARAGRAPH
+        wrapped = kind is BlockKind.PARAGRAPH and bool(blocks) and _is_wrapped(text, blocks[-1], last_line, start)
+        if wrapped:
+            kind, start = blocks[-1].kind, blocks[-1].start
+            blocks.pop()
+        if kind is not BlockKind.FOOTNOTE:
+            has_note_mark = "*" in content or "†" in content or "[" in content
+            paragraph_has_note_mark = has_note_mark or (wrapped and paragraph_has_note_mark)
+        blocks.append(Block(kind, start, line.end() - len(line.group()) + len(line.group().rstrip())))
+        last_line = content
+    return blocks
+
+
+def _is_wrapped(text: str, previous: Block, last_line: str, start: int) -> bool:
+    """Whether the line at `start` goes on with the block before it, which ends with `last_line`: hard-wrapped text."""
+    width = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in last_line)
+    return (
+        previous.kind in (BlockKind.PARAGRAPH, BlockKind.LIST_ITEM, BlockKind.FOOTNOTE)
+        and len(_LINE_END.findall(text, previous.end, start)) <= 1
+        and width >= _WRAPPED_LINE_WIDTH
+        and not _ENDS_A_SENTENCE.search(last_line)
+    )
+
+
+def _title(text: str, blocks: tuple[Block, ...]) -> str | None:
+    """Return the longest line at the top that is neither prose nor a date, label or list item."""
+    candidates = []
+    for block in blocks[:_TITLE_LINES]:
+        content = text[block.start : block.end]
+        if _ENDS_A_SENTENCE.search(content) or len(content) > 150:
+            break
+        if block.kind is BlockKind.PARAGRAPH and not _DATE_OR_LABEL.fullmatch(content):
+            candidates.append(content)
+    return max(candidates, key=len, default=None)

@@ -1,0 +1,1 @@
+"""Answers from the index, and the ways to ask for them."""

@@ -1,0 +1,90 @@
+"""What an answer is."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import quote
+
+from index.retriever import Retrieval
+from server.answerers.evidence import Candidate
+
+
+class AnswerStatus(StrEnum):
+    """How a question ended. Only `ANSWERED` carries an answer out of the documents."""
+
+    ANSWERED = "answered"
+    RELATED = "related"
+    NOT_FOUND = "not_found"
+    SMALLTALK = "smalltalk"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a sentence stands: `quote == document.text[start:end]`. `focus` is a span of the quote, or None."""
+
+    n: int
+    doc_id: str
+    title: str
+    passage_id: str
+    start: int
+    end: int
+    quote: str
+    focus: tuple[int, int] | None = None
+
+    @property
+    def url(self) -> str:
+        """The source page with exactly this quote highlighted."""
+        return document_url(self.doc_id, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSentence:
+    """One sentence of an answer and the numbers of the citations that it rests on."""
+
+    text: str
+    citations: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedPassage:
+    """A passage that is near the question but was not found to answer it."""
+
+    doc_id: str
+    title: str
+    passage_id: str
+    start: int
+    end: int
+    text: str
+
+    @property
+    def url(self) -> str:
+        """The source page with this passage highlighted."""
+        return document_url(self.doc_id, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One reply. `text` is the whole of it with citation numbers; timings are in milliseconds.
+
+    `retrieval` and `ranked` keep what the answer was chosen from, best first; they stay on the server.
+    """
+
+    id: str
+    status: AnswerStatus
+    lang: str
+    text: str
+    index_version: str
+    sentences: tuple[AnswerSentence, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    related: tuple[RelatedPassage, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    confidence: float = 0.0
+    mode: str = "extractive"
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    retrieval: Retrieval | None = field(default=None, repr=False)
+    ranked: tuple[Candidate, ...] = field(default=(), repr=False)
+
+
+def document_url(doc_id: str, start: int, end: int) -> str:
+    """Return the address of a source page with one span highlighted."""
+    return f"/documents/{quote(doc_id, safe='/')}?start={start}&end={end}"

@@ -1,0 +1,1 @@
+"""Ways to make an answer out of what was retrieved."""

@@ -1,0 +1,75 @@
+"""What kind of thing a question asks for, and whether a sentence holds one: a date, a count, a phone number."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from server.phrases import phrase
+
+KINDS = ("date", "count", "counter", "phone", "online", "reason")
+# A reason can be told in any words; a sentence without any of the others can't answer a question for it.
+_RECOGNISABLE = frozenset(KINDS) - {"reason"}
+
+_ASKED_BY = {
+    "date": "asks_when",
+    "count": "asks_count",
+    "phone": "asks_phone",
+    "online": "asks_online",
+    "reason": "asks_reason",
+}
+_PHONE = re.compile(r"\(?\b0\d{1,3}\)?[-. ]\d{3,4}[-. ]\d{4}\b|\b1\d{3}-\d{4}\b|\+\d{1,3}[\d -]{7,}")
+_ONLINE = re.compile(r"\w@\w|https?://|www\.|\b\w+\.(?:go|or|co)\.kr\b", re.IGNORECASE)
+# "몇 개국", "몇 차례": what is counted is named by the syllable after "몇", and stands behind the number in an answer.
+_COUNTER = re.compile(r"몇\s?([가-힣])")
+# People ask "몇 살", documents say "34세". Only behind digits: "이 세계" counts nothing.
+_SAME_COUNTERS = {"살": "살세", "명": "명인", "번": "번회차", "회": "회번차", "차": "차회번"}
+_KOREAN_NUMERAL = "일이삼사오육칠팔구십백천만억한두세네섯곱덟홉열"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedKind:
+    """The kinds of `KINDS` that a question asks for, and the Korean counter behind its "몇"."""
+
+    kinds: frozenset[str]
+    counter: str = ""
+
+
+def asked_kind(question: str) -> AskedKind:
+    """Return what kinds of things `question` asks for; most ask for none of `KINDS`."""
+    kinds = {kind for kind, asked_by in _ASKED_BY.items() if phrase(asked_by).search(question)}
+    counter = _COUNTER.search(question)
+    if counter:
+        kinds.add("counter")
+    return AskedKind(frozenset(kinds), counter.group(1) if counter else "")
+
+
+def missing_kinds(asked: AskedKind, sentence: str) -> list[float]:
+    """Return for each of `KINDS` 1.0 when it is asked for and `sentence` holds none, else 0.0."""
+    held = _held_kinds(sentence)
+    same = _SAME_COUNTERS.get(asked.counter, asked.counter)
+    if asked.counter and re.search(rf"[\d{_KOREAN_NUMERAL}]\s?{asked.counter}|\d\s?[{same}]", sentence):
+        held |= {"counter"}
+    return [float(kind in asked.kinds and kind not in held) for kind in KINDS]
+
+
+def lacks_what_is_asked(question: str, sentence: str) -> bool:
+    """Whether `question` asks for a date, a count, a phone number or an address and `sentence` holds none."""
+    asked = asked_kind(question)
+    # "몇 년도", "몇 개": the counter says more exactly than a count what would answer.
+    decisive = _RECOGNISABLE - {"count"} if asked.counter else _RECOGNISABLE
+    missing = zip(KINDS, missing_kinds(asked, sentence), strict=True)
+    return any(is_missing and kind in decisive for kind, is_missing in missing)
+
+
+@lru_cache(maxsize=20_000)
+def _held_kinds(sentence: str) -> frozenset[str]:
+    without_phones = _PHONE.sub(" ", sentence)
+    found = {
+        "date": phrase("date").search(without_phones),
+        # A figure that is part of a date or a phone number counts nothing.
+        "count": phrase("number").search(phrase("date").sub(" ", without_phones)),
+        "phone": _PHONE.search(sentence),
+        "online": _ONLINE.search(sentence),
+        "reason": phrase("reason").search(sentence),
+    }
+    return frozenset(kind for kind, match in found.items() if match)

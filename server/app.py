@@ -1,0 +1,142 @@
+"""The web application: the chat, its routes, the headers of every response, and what each error becomes."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import metadata
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from index.errors import MundapError
+from server.chat import Chat, create_chat
+from server.messages import message
+from server.problems import make_problem, problem_of
+from server.routes import api, health, pages
+from server.routes.api import request_id_of
+from server.routes.schemas import Problem
+from server.settings import Settings
+
+MAX_BODY_BYTES = 1_000_000
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+    "frame-src 'self'; frame-ancestors 'self'; form-action 'self'; base-uri 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def create_app(settings: Settings | None = None, chat: Chat | None = None) -> FastAPI:
+    """Return the application. `chat` is opened at start-up where it isn't given.
+
+    Raises (at start-up):
+        PublishedIndexError, ModelError: see `create_chat`.
+    """
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.settings = settings
+        app.state.chat = chat or create_chat(settings)
+        yield
+
+    app = FastAPI(title="Mundap", version=metadata.version("mundap"), lifespan=lifespan, docs_url=None, redoc_url=None)
+    for router in (api.router, health.router, pages.router):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=pages.WEB / "static"), name="static")
+    app.add_exception_handler(MundapError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_middleware(_Edge)
+    return app
+
+
+class _Edge:
+    """Gives each request an id, bounds its body, puts `HEADERS` on its response, and answers where the app failed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if scope["method"] == "HEAD":
+            # Whatever can be got can be asked for its headers; the server leaves the body out by itself.
+            scope = dict(scope, method="GET")
+        request_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        received = 0
+        started = False
+
+        async def bounded_receive() -> Message:
+            nonlocal received
+            incoming = await receive()
+            received += len(incoming.get("body", b""))
+            if received > MAX_BODY_BYTES:
+                raise HTTPException(413, f"The request is larger than {MAX_BODY_BYTES:,} bytes")
+            return incoming
+
+        async def send_with_headers(outgoing: Message) -> None:
+            nonlocal started
+            if outgoing["type"] == "http.response.start":
+                started = True
+                extra = HEADERS | {"X-Request-Id": request_id}
+                outgoing["headers"] += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
+            await send(outgoing)
+
+        try:
+            await self.app(scope, bounded_receive, send_with_headers)
+        except Exception as error:
+            # A handler for this in the app would stand outside all middleware, so its response would lack the headers.
+            if started:
+                raise
+            response = _on_error(Request(scope), error)
+            await response(scope, receive, send_with_headers)
+
+
+# ----- errors --------------------------------------------------------------------------------------------------------
+
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large", 400: "invalid_request"}
+_PAGE_TEXTS = {
+    "document_not_found": "error.document_not_found", "not_found": "error.not_found",
+    "index_unavailable": "error.index_unavailable", "internal_error": "error.internal",
+}  # fmt: skip
+
+
+def _on_error(request: Request, error: Exception) -> Response:
+    return _respond(request, problem_of(error, request_id_of(request)))
+
+
+def _on_invalid_request(request: Request, error: Any) -> Response:
+    # What was sent is not repeated: it may be huge, hostile or not even text.
+    problems = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:5])
+    detail = problems.encode("utf-8", "replace").decode("utf-8")[:500]
+    return _respond(request, make_problem(422, "invalid_request", detail, request_id_of(request)))
+
+
+def _on_http_error(request: Request, error: Any) -> Response:
+    code = _HTTP_CODES.get(error.status_code, "http_error")
+    problem = make_problem(error.status_code, code, str(error.detail), request_id_of(request))
+    return _respond(request, problem, error.headers)
+
+
+def _respond(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    if not wants_page:
+        return JSONResponse(problem.model_dump(), problem.status, headers, media_type="application/problem+json")
+    text = message(pages.page_language(request), _PAGE_TEXTS.get(problem.code, "error.invalid_request"))
+    values = {"status": problem.status, "heading": text, "detail": problem.request_id}
+    page = pages.render(request, "error.html", problem.status, **values)
+    page.headers.update(headers or {})
+    return page

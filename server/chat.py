@@ -1,0 +1,175 @@
+"""A question to an answer: the steps, once, in order."""
+
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from index import morphemes
+from index.build import Progress
+from index.documents import Document
+from index.embedding import SentenceTransformerEmbedder, load_embedder
+from index.errors import DocumentMissing, IndexDamaged
+from index.publication import Publication
+from index.retriever import Hit, Retriever
+from server.answer import Answer, AnswerSentence, AnswerStatus, Citation, RelatedPassage
+from server.answerers.evidence import PASSAGES_READ, Candidate
+from server.answerers.extractive import Extract, Finding, extract
+from server.conversation import (
+    Turn,
+    asker_language,
+    clean_question,
+    is_attack,
+    is_noise,
+    small_talk,
+    standalone_question,
+    without_greeting,
+)
+from server.messages import message
+from server.settings import Settings
+
+
+class Chat:
+    """Answers questions from one published index."""
+
+    def __init__(self, retriever: Retriever) -> None:
+        self.retriever = retriever
+        self.index = retriever.index
+
+    def answer_question(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        lang: str | None = None,
+        exclude: Collection[str] = (),
+    ) -> Answer:
+        """Answer `question`, asked after `history`, in the documents' own words.
+
+        `lang` (BCP 47) is the language of notices; without it they come in the question's. Documents in `exclude` are
+        treated as if they weren't there.
+
+        Raises:
+            QuestionError: the question is empty, too long or not text.
+        """
+        started = time.perf_counter()
+        question = clean_question(question)
+        language = asker_language(question, lang)
+        if is_attack(question):
+            return self._notice(AnswerStatus.REFUSED, "reply.refused", language, started)
+        question = without_greeting(question)
+        if reply := small_talk(question):
+            return self._notice(AnswerStatus.SMALLTALK, reply, language, started)
+        if is_noise(question):
+            return self._notice(AnswerStatus.NOT_FOUND, "reply.not_found", language, started)
+        standalone = standalone_question(question, history)
+        retrieval = self.retriever.search(standalone, PASSAGES_READ, exclude)
+        found = extract(standalone, retrieval)
+        composed = self._compose(found, language)
+        self._check_citations(composed)
+        total = (time.perf_counter() - started) * 1000
+        timings = {
+            "embed": retrieval.embed_ms,
+            "search": retrieval.search_ms,
+            "answer": total - retrieval.embed_ms - retrieval.search_ms,
+            "total": total,
+        }
+        rounded = {stage: round(milliseconds, 2) for stage, milliseconds in timings.items()}
+        return replace(composed, timings_ms=rounded, retrieval=retrieval, ranked=found.ranked)
+
+    def document(self, doc_id: str) -> Document:
+        """Return one indexed document.
+
+        Raises:
+            DocumentMissing: there is none of that id.
+        """
+        document = self.index.corpus.document(doc_id)
+        if document is None:
+            raise DocumentMissing("There is no document of that name in the index")
+        return document
+
+    def _notice(self, status: AnswerStatus, key: str, language: str, started: float) -> Answer:
+        total = round((time.perf_counter() - started) * 1000, 2)
+        timings = {"embed": 0.0, "search": 0.0, "answer": total, "total": total}
+        version = self.index.manifest.version
+        return Answer(_new_id(), status, language, message(language, key), version, timings_ms=timings)
+
+    def _compose(self, found: Extract, language: str) -> Answer:
+        version = self.index.manifest.version
+        match found.finding:
+            case Finding.DIRECT:
+                citations = tuple(_citation(n, candidate) for n, candidate in enumerate(found.sentences, 1))
+                sentences = tuple(AnswerSentence(citation.quote, (citation.n,)) for citation in citations)
+                text = " ".join(f"{citation.quote} [{citation.n}]" for citation in citations)
+                return Answer(
+                    _new_id(), AnswerStatus.ANSWERED, language, text, version, sentences, citations,
+                    confidence=found.confidence,
+                )  # fmt: skip
+            case Finding.NEAR:
+                related = tuple(_related(hit) for hit in found.nearest)
+                text = message(language, "reply.related")
+                return Answer(
+                    _new_id(), AnswerStatus.RELATED, language, text, version, related=related,
+                    confidence=found.confidence,
+                )  # fmt: skip
+            case Finding.NOTHING:
+                text = message(language, "reply.not_found")
+                return Answer(_new_id(), AnswerStatus.NOT_FOUND, language, text, version, confidence=found.confidence)
+
+    def _check_citations(self, answer: Answer) -> None:
+        for citation in answer.citations:
+            text = self.document(citation.doc_id).text
+            if text[citation.start : citation.end] != citation.quote:
+                raise IndexDamaged(
+                    f"The passage {citation.passage_id} differs from its document; run: mundap index build"
+                )
+
+
+def create_chat(settings: Settings, embedder: SentenceTransformerEmbedder | None = None) -> Chat:
+    """Open the published index and load what answering takes.
+
+    Raises:
+        PublishedIndexError: there is no index, or it is damaged or was built by another model.
+        ModelError: the embedding model can't be loaded.
+    """
+    publication = Publication(settings.data_dir)
+    publication.current_version()
+    embedder = embedder or load_models(settings)
+    return Chat(Retriever(publication.open(embedder), embedder))
+
+
+def load_models(settings: Settings, progress: Progress | None = None) -> SentenceTransformerEmbedder:
+    """Load the embedding model and, beside it, the models of languages, which take as long."""
+
+    def say(text: str) -> None:
+        if progress:
+            progress(text, 0, 0)
+
+    with ThreadPoolExecutor(1) as beside:
+        languages = beside.submit(_warm_up_languages)
+        embedder = load_embedder(settings.embedding_model, settings.model_cache, say)
+        languages.result()
+    return embedder
+
+
+def _warm_up_languages() -> None:
+    morphemes.warm_up()
+    asker_language("warm up")
+
+
+def _citation(n: int, candidate: Candidate) -> Citation:
+    passage, sentence = candidate.hit.passage, candidate.sentence
+    return Citation(
+        n, passage.doc_id, passage.context[0], passage.passage_id, sentence.start, sentence.end, candidate.text
+    )
+
+
+def _related(hit: Hit) -> RelatedPassage:
+    passage = hit.passage
+    return RelatedPassage(
+        passage.doc_id, passage.context[0], passage.passage_id, passage.start, passage.end, passage.text
+    )
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

@@ -1,0 +1,390 @@
+"""The `mundap` command. What takes long to import is imported by the command that needs it."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from index.errors import GateError, InputError, ModelError, MundapError, PublishedIndexError, QuestionError, UsageError
+
+if TYPE_CHECKING:
+    from index.build import BuildReport
+    from index.embedding import SentenceTransformerEmbedder
+    from index.publication import PublishedIndex
+    from server.settings import Settings
+
+DONE, NOTHING_FOUND, WRONG_USAGE, UNREADABLE_INPUT, NO_INDEX = range(5)
+_EXIT_CODES: tuple[tuple[type[MundapError], int], ...] = (
+    (QuestionError, WRONG_USAGE),
+    (UsageError, WRONG_USAGE),
+    (GateError, NOTHING_FOUND),
+    (InputError, UNREADABLE_INPUT),
+    (ModelError, UNREADABLE_INPUT),
+    (PublishedIndexError, NO_INDEX),
+)
+
+app = typer.Typer(
+    help="Answers from your documents, in their own words.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+index_app = typer.Typer(help="Build, list and verify the index.", no_args_is_help=True)
+app.add_typer(index_app, name="index")
+eval_app = typer.Typer(help="Grade the answers, and compare two gradings.", no_args_is_help=True)
+app.add_typer(eval_app, name="eval")
+
+Question = Annotated[str, typer.Argument(help="What to ask, in any language.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run the command; an error of ours ends it in one sentence and the exit code of its kind."""
+    try:
+        try:
+            app()
+        finally:
+            # Not left to the end of the interpreter, which would complain of a reader that went away.
+            sys.stdout.flush()
+    except MundapError as error:
+        print(f"mundap: {error}", file=sys.stderr)
+        sys.exit(next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), NOTHING_FOUND))
+    except BrokenPipeError:
+        # The reader of our output, a pager say, went away: nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: MUNDAP_HOST]")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on.  [default: MUNDAP_PORT]")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Number of server processes.")] = 1,
+) -> None:
+    """Build the index if it is missing or stale, then serve the chat."""
+    import uvicorn
+
+    from index.build import build_if_stale
+    from index.publication import Publication
+    from server.app import create_app
+    from server.chat import create_chat
+
+    # uvicorn ends by raising again the signal that stopped it; having been asked to stop is not a failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
+    settings = _settings()
+    host, port = host or settings.host, port or settings.port
+    _check_address(host, port)
+    embedder = _load_models(settings)
+    with _progress_bar() as progress:
+        report = build_if_stale(settings.source_dir, Publication(settings.data_dir), embedder, progress)
+    if report:
+        _print_report(report, sys.stderr)
+    chat = create_chat(settings, embedder)
+    print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
+    if workers == 1:
+        uvicorn.run(create_app(settings, chat), host=host, port=port, log_level="warning", server_header=False)
+    else:
+        app_factory = "server.app:create_app"
+        uvicorn.run(
+            app_factory, factory=True, workers=workers, host=host, port=port, log_level="warning", server_header=False
+        )
+
+
+@app.command()
+def ask(question: Question, as_json: AsJson = False) -> None:
+    """Answer one question, with its citations. Exits with 1 when the documents don't answer."""
+    from server.answer import AnswerStatus
+    from server.chat import create_chat
+    from server.conversation import clean_question
+    from server.routes.schemas import ChatResponse
+
+    clean_question(question)
+    answer = create_chat(_settings()).answer_question(question)
+    if as_json:
+        print(ChatResponse.of(answer).model_dump_json(indent=2))
+    else:
+        print(answer.text)
+        for citation in answer.citations:
+            print(f"\n[{citation.n}] {citation.title} ({citation.doc_id}:{citation.start}-{citation.end})")
+        for related in answer.related:
+            print(f"\n- {related.title} ({related.doc_id}:{related.start}-{related.end})\n  {related.text}")
+    raise typer.Exit(DONE if answer.status in (AnswerStatus.ANSWERED, AnswerStatus.SMALLTALK) else NOTHING_FOUND)
+
+
+@app.command()
+def search(
+    question: Question,
+    top_k: Annotated[int, typer.Option(min=1, max=100, help="How many passages.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Print the passages that most likely answer, with the dense, lexical and fused score of each."""
+    from server.chat import create_chat
+    from server.conversation import clean_question
+    from server.routes.schemas import HitModel, SearchResponse
+
+    cleaned = clean_question(question)
+    chat = create_chat(_settings())
+    hits = [HitModel.of(hit) for hit in chat.retriever.search(cleaned, top_k).hits]
+    if as_json:
+        response = SearchResponse(hits=hits, index_version=chat.index.manifest.version)
+        print(response.model_dump_json(indent=2))
+    else:
+        print(" rank  score  dense  lexical  passage")
+        for rank, hit in enumerate(hits, 1):
+            text = " ".join(hit.text.split())
+            print(
+                f"{rank:5}  {hit.score:.3f}  {hit.dense_score:.3f}  {hit.lexical_score:7.3f}  {hit.passage_id}  "
+                f"{text[:80]}"
+            )
+    raise typer.Exit(DONE if hits else NOTHING_FOUND)
+
+
+@index_app.command("build")
+def index_build(
+    source: Annotated[Path | None, typer.Option(help="Folder to index.  [default: MUNDAP_SOURCE_DIR]")] = None,
+    gate: Annotated[bool, typer.Option(help="Publish only when every gate of the evaluation holds.")] = False,
+) -> None:
+    """Load, split, embed, write aside, verify, and publish in one step."""
+    settings = _settings()
+    embedder = _load_models(settings)
+    judge = _gate_judge(settings, embedder) if gate else None
+    report = _build(settings, source or settings.source_dir, embedder, judge)
+    _print_report(report, sys.stdout)
+
+
+@index_app.command("list")
+def index_list() -> None:
+    """List the versions that are kept; the published one is marked."""
+    publication = _publication()
+    current = publication.current_version()
+    for manifest in publication.versions():
+        mark = "*" if manifest.version == current else " "
+        print(
+            f"{mark} {manifest.version}  {len(manifest.documents)} documents  {manifest.passages} passages  "
+            f"{manifest.embedding_model}"
+        )
+
+
+@index_app.command("rollback")
+def index_rollback(
+    version: Annotated[str | None, typer.Argument(help="Version to publish again.  [default: the one before]")] = None,
+) -> None:
+    """Publish an earlier version again."""
+    print(f"published {_publication().roll_back(version).version}")
+
+
+@index_app.command("check")
+def index_check() -> None:
+    """Verify the files of the published version against their digests."""
+    publication = _publication()
+    manifest = publication.verify(publication.current_version())
+    print(f"{manifest.version}: {len(manifest.files)} files are whole")
+
+
+@eval_app.command("run")
+def eval_run(
+    dataset: Annotated[
+        str, typer.Option(help="gold, squad:FILE, beir:DIR or autorag:QA.parquet,CORPUS.parquet")
+    ] = "gold",
+    task: Annotated[str, typer.Option(help="retrieval, answer or all")] = "all",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the whole report as JSON.")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="Write the report as a page.")] = None,
+    junit_file: Annotated[Path | None, typer.Option("--junit", help="Write the gates as JUnit XML.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="JSON report that must not be undercut.")] = None,
+) -> None:
+    """Grade the chat as it ships on a dataset. Exits with 1 when a gate fails."""
+    from eval.datasets import load_dataset
+    from eval.gates import check_gates, drops_since
+    from eval.report import GateResult, make_report, read_json, summary_lines, write_html, write_json, write_junit
+    from eval.runner import open_dataset, run
+    from server.chat import create_chat
+
+    if task not in ("retrieval", "answer", "all"):
+        raise UsageError(f"There is no task {task}; use retrieval, answer or all")
+    for path in (json_file, html_file, junit_file):
+        _check_writable(path)
+    loaded = load_dataset(dataset)
+    before = read_json(baseline) if baseline else None
+    settings = _settings()
+    with _progress_bar() as progress:
+        embedder = _load_models(settings)
+        served = None if loaded.corpus else create_chat(settings, embedder)
+        with open_dataset(loaded, served, embedder, progress) as chat:
+            records = run(loaded, chat, task, lambda done, total: progress("Asking", done, total))
+            manifest = chat.index.manifest
+    report = make_report(loaded.name, records, manifest, settings.shown())
+    gates = check_gates(report, measured_only=task != "all")
+    gates += [GateResult(drop, broken=True) for drop in (drops_since(before, report) if before else [])]
+    if json_file:
+        write_json(report, json_file)
+    if html_file:
+        write_html(report, gates, html_file)
+    if junit_file:
+        write_junit(report, gates, junit_file)
+    print("\n".join(summary_lines(report)))
+    broken = [gate for gate in gates if gate.broken]
+    for gate in broken:
+        print(f"gate failed: {gate.text}")
+    raise typer.Exit(NOTHING_FOUND if broken else DONE)
+
+
+@eval_app.command("compare")
+def eval_compare(
+    a: Annotated[Path, typer.Argument(help="JSON report of one run.", show_default=False)],
+    b: Annotated[Path, typer.Argument(help="JSON report of another.", show_default=False)],
+) -> None:
+    """Print how B differs from A, with paired significance, and the questions that went from right to wrong or back."""
+    from eval.report import compare_lines, read_json
+
+    print("\n".join(compare_lines(read_json(a), read_json(b))))
+
+
+@eval_app.command("check")
+def eval_check() -> None:
+    """Prove that the project's own questions are consistent and fit the documents in the source folder."""
+    from eval.datasets import check_gold, load_gold
+    from index.build import load_documents
+    from index.loaders import read_source_files
+
+    gold = load_gold()
+    documents, skipped = load_documents(list(read_source_files(_settings().source_dir)))
+    for doc_id, reason in skipped.items():
+        print(f"skipped  {doc_id}: {reason}")
+    problems = check_gold(gold, {document.doc_id: document.text for document in documents})
+    for problem in problems:
+        print(problem)
+    print(f"{len(gold.questions)} questions, {len(problems)} problems")
+    raise typer.Exit(NOTHING_FOUND if problems else DONE)
+
+
+@app.command("settings")
+def show_settings() -> None:
+    """Print every setting with its present value; secrets are masked."""
+    settings = _settings()
+    defaults = type(settings).model_construct().shown()
+    for (variable, shown), field in zip(settings.shown().items(), type(settings).model_fields.values(), strict=True):
+        print(f"{variable}={shown}\n    {field.description} Default: {defaults[variable] or 'empty'}.")
+
+
+def _print_report(report: "BuildReport", to: TextIO) -> None:
+    for what in ("added", "changed", "removed"):
+        for doc_id in getattr(report, what):
+            print(f"{what:9}  {doc_id}", file=to)
+    for doc_id, reason in report.skipped.items():
+        print(f"{'skipped':9}  {doc_id}: {reason}", file=to)
+    state = "published" if report.published else "nothing changed; still published:"
+    print(
+        f"{state} {report.version}: {len(report.added)} added, {len(report.changed)} changed, "
+        f"{len(report.removed)} removed, {len(report.unchanged)} unchanged, {len(report.skipped)} skipped; "
+        f"{report.passages} passages, {report.sentences} sentences",
+        file=to,
+    )
+
+
+def _settings() -> "Settings":
+    from server.settings import read_settings
+
+    return read_settings()
+
+
+def _check_address(host: str, port: int) -> None:
+    """Find out, before the models are loaded, whether the server can listen there."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        problem = f"Can't listen on {host}:{port} ({error.strerror}); choose another address by --host and --port"
+        raise UsageError(problem) from error
+
+
+def _check_writable(path: Path | None) -> None:
+    """Find out, before the questions are asked, whether the report can be written there."""
+    try:
+        if path:
+            path.open("a").close()
+    except OSError as error:
+        raise InputError(f"The report {path} can't be written ({error.strerror}); name another file") from error
+
+
+def _publication() -> Any:
+    from index.publication import Publication
+
+    return Publication(_settings().data_dir)
+
+
+def _load_models(settings: "Settings") -> "SentenceTransformerEmbedder":
+    from server.chat import load_models
+
+    return load_models(settings, lambda text, done, total: print(text, file=sys.stderr))
+
+
+def _build(
+    settings: "Settings",
+    source: Path,
+    embedder: "SentenceTransformerEmbedder",
+    judge: "Callable[[PublishedIndex], None] | None" = None,
+) -> "BuildReport":
+    from index.build import build_index
+    from index.publication import Publication
+
+    with _progress_bar() as progress:
+        publication = Publication(settings.data_dir)
+        return build_index(source, publication, embedder, progress=progress, judge=judge or (lambda index: None))
+
+
+def _gate_judge(settings: "Settings", embedder: "SentenceTransformerEmbedder") -> "Callable[[PublishedIndex], None]":
+    from eval.datasets import load_dataset
+    from eval.gates import BASELINE, check_gates, drops_since
+    from eval.report import make_report, read_json, summary_lines
+    from eval.runner import open_dataset, run
+    from index.retriever import Retriever
+    from server.chat import Chat
+
+    gold = load_dataset("gold")
+
+    def judge(index: "PublishedIndex") -> None:
+        with open_dataset(gold, Chat(Retriever(index, embedder)), embedder) as chat:
+            report = make_report(gold.name, run(gold, chat), index.manifest, settings.shown())
+        print("\n".join(summary_lines(report)), file=sys.stderr)
+        broken = [result.text for result in check_gates(report) if result.broken]
+        broken += drops_since(read_json(BASELINE), report)
+        if broken:
+            raise GateError(f"Nothing was published, these gates fail: {'; '.join(broken)}")
+
+    return judge
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True))
+    tasks: dict[str, Any] = {}
+
+    def show(step: str, done: int, total: int) -> None:
+        # Started by the first step: a bar without any would leave an empty line.
+        bar.start()
+        if step not in tasks:
+            tasks[step] = bar.add_task(step, total=total)
+        bar.update(tasks[step], completed=done)
+
+    try:
+        yield show
+    finally:
+        if tasks:
+            bar.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""What each error tells the outside: one table of statuses and codes, one shape (RFC 9457)."""
+
+import logging
+
+from index.errors import DocumentMissing, MundapError, PublishedIndexError, QuestionError
+from server.routes.schemas import Problem
+
+_log = logging.getLogger("mundap")
+
+_STATUS_AND_CODE: tuple[tuple[type[MundapError], int, str], ...] = (
+    (QuestionError, 422, "invalid_question"),
+    (DocumentMissing, 404, "document_not_found"),
+    (PublishedIndexError, 503, "index_unavailable"),
+)
+_TITLES = {404: "Not found", 405: "Method not allowed", 413: "Too large", 422: "Invalid request", 503: "Unavailable"}
+
+
+def problem_of(error: Exception, request_id: str) -> Problem:
+    """Return what may be told of `error`; what may not goes to the log under `request_id`."""
+    known = next(((status, code) for kind, status, code in _STATUS_AND_CODE if isinstance(error, kind)), None)
+    if known is None:
+        _log.error("request %s failed", request_id, exc_info=error)
+        return make_problem(500, "internal_error", "Something went wrong on the server; try again later", request_id)
+    status, code = known
+    if status >= 500:
+        _log.error("request %s: %s", request_id, error)
+        return make_problem(status, code, "The index can't be used at the moment; try again later", request_id)
+    return make_problem(status, error.code if isinstance(error, QuestionError) else code, str(error), request_id)
+
+
+def make_problem(status: int, code: str, detail: str, request_id: str) -> Problem:
+    """Return a problem with the title of its status."""
+    return Problem(title=_TITLES.get(status, "Error"), status=status, detail=detail, code=code, request_id=request_id)

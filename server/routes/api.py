@@ -1,0 +1,117 @@
+"""The JSON interface: ask, search, documents."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+from fastapi.sse import EventSourceResponse, format_sse_event
+from pydantic import BaseModel
+
+from server.chat import Chat
+from server.conversation import clean_question
+from server.problems import problem_of
+from server.routes.schemas import (
+    ChatRequest,
+    ChatResponse,
+    DocumentModel,
+    DocumentResponse,
+    DocumentsResponse,
+    HitModel,
+    Problem,
+    SearchResponse,
+    StatusModel,
+)
+
+MAX_TOP_K = 100
+
+_PROBLEM = {"model": Problem, "description": "What was wrong", "content": {"application/problem+json": {}}}
+router = APIRouter(prefix="/api", responses={422: _PROBLEM, 503: _PROBLEM})
+
+
+def chat_of(request: Request) -> Chat:
+    """Return the chat of the running app."""
+    chat: Chat = request.app.state.chat
+    return chat
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id that finds a request in the log."""
+    return str(request.state.request_id)
+
+
+@router.post(
+    "/chat",
+    response_model=ChatResponse,
+    responses={200: {"content": {"text/event-stream": {}}}, 413: _PROBLEM},
+)
+def ask(request: Request, body: ChatRequest) -> Response:
+    """Ask. The reply is JSON or, with `Accept: text/event-stream`, events."""
+    clean_question(body.question)
+
+    def reply() -> ChatResponse:
+        history = [turn.turn() for turn in body.history]
+        return ChatResponse.of(chat_of(request).answer_question(body.question, history, body.lang))
+
+    if "text/event-stream" in request.headers.get("accept", ""):
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return EventSourceResponse(_events(request, reply), headers=headers)
+    return JSONResponse(reply().model_dump(mode="json"), headers={"Cache-Control": "no-store"})
+
+
+def _events(request: Request, answer: Callable[[], ChatResponse]) -> Iterator[bytes]:
+    """Yield `status`, each citation before the first sentence that needs it, and at the end the whole reply.
+
+    The response has begun by then, so what goes wrong becomes an `error` event.
+    """
+    try:
+        reply = answer()
+    except Exception as error:
+        yield _event("error", problem_of(error, request_id_of(request)))
+        return
+    yield _event("status", StatusModel(status=reply.status, lang=reply.lang))
+    citations = {citation.n: citation for citation in reply.citations}
+    for sentence in reply.sentences:
+        for n in sentence.citations:
+            if n in citations:
+                yield _event("citation", citations.pop(n))
+        yield _event("delta", sentence)
+    yield _event("done", reply)
+
+
+def _event(name: str, data: BaseModel) -> bytes:
+    return format_sse_event(event=name, data_str=data.model_dump_json())
+
+
+@router.get("/search")
+def search(
+    request: Request,
+    q: Annotated[str, Query(description="The question")],
+    top_k: Annotated[int, Query(ge=1, le=MAX_TOP_K)] = 10,
+) -> SearchResponse:
+    """Return the passages that most likely answer, best first."""
+    chat = chat_of(request)
+    retrieval = chat.retriever.search(clean_question(q), top_k)
+    return SearchResponse(hits=[HitModel.of(hit) for hit in retrieval.hits], index_version=chat.index.manifest.version)
+
+
+@router.get("/documents")
+def documents(request: Request) -> DocumentsResponse:
+    """List the indexed documents."""
+    chat = chat_of(request)
+    found = [DocumentModel.of(summary) for summary in chat.index.corpus.documents()]
+    return DocumentsResponse(documents=found, index_version=chat.index.manifest.version)
+
+
+@router.get("/documents/{doc_id:path}", responses={404: _PROBLEM})
+def document(request: Request, doc_id: str) -> DocumentResponse:
+    """Return one document with the text that all offsets refer to."""
+    chat = chat_of(request)
+    found = chat.document(doc_id)
+    return DocumentResponse(
+        doc_id=found.doc_id,
+        title=found.title,
+        digest=found.digest,
+        text=found.text,
+        index_version=chat.index.manifest.version,
+    )

@@ -1,0 +1,17 @@
+"""Whether the server lives, and whether it can answer."""
+
+from fastapi import APIRouter, Request
+
+router = APIRouter()
+
+
+@router.get("/healthz")
+def alive() -> dict[str, str]:
+    """Answer as long as the process does."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def ready(request: Request) -> dict[str, str]:
+    """Answer once an index is loaded; the app doesn't start without one."""
+    return {"status": "ok", "index_version": request.app.state.chat.index.manifest.version}

@@ -1,0 +1,116 @@
+"""The pages: the chat, which works without JavaScript too, and the sources."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from fastapi.templating import Jinja2Templates
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from index.errors import QuestionError
+from server.answer import Answer
+from server.conversation import MAX_QUESTION_CHARACTERS, asker_language
+from server.messages import LANGUAGES, LOCALES, catalogue, message
+from server.routes.api import chat_of
+from server.routes.schemas import ChatResponse, HistoryTurn
+from server.source_page import shown_blocks
+
+WEB = LOCALES.parent
+LANGUAGE_COOKIE = "lang"
+HISTORY_TURNS = 20
+
+router = APIRouter(include_in_schema=False)
+_environment = Environment(loader=FileSystemLoader(WEB / "templates"), autoescape=True, undefined=StrictUndefined)
+_templates = Jinja2Templates(env=_environment)
+_history = TypeAdapter(list[HistoryTurn])
+
+
+@router.get("/")
+def chat_page(request: Request) -> Response:
+    """Show an empty chat."""
+    return _show_chat(request)
+
+
+@router.post("/")
+async def ask_by_form(request: Request) -> Response:
+    """Answer a question that was sent by the plain form, on the page itself."""
+    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    question = form.get("question", [""])[0]
+    try:
+        history = _history.validate_json(form.get("history", ["[]"])[0])[-HISTORY_TURNS:]
+    except ValidationError:
+        history = []
+    turns = [turn.turn() for turn in history]
+    language = page_language(request)
+    try:
+        answer = await run_in_threadpool(chat_of(request).answer_question, question, turns)
+    except QuestionError as error:
+        problem = message(language, f"error.{error.code}", limit=MAX_QUESTION_CHARACTERS)
+        return _show_chat(request, history=history, error=problem, status=422)
+    said = [HistoryTurn(role="user", content=question), HistoryTurn(role="assistant", content=answer.text[:8_000])]
+    return _show_chat(request, turns=[(question, answer)], history=[*history, *said][-HISTORY_TURNS:])
+
+
+@router.get("/documents/{doc_id:path}")
+def source_page(request: Request, doc_id: str, start: str = "", end: str = "", embed: str = "") -> Response:
+    """Show a document with the span from `start` to `end` marked; a span that isn't one is not marked."""
+    document = chat_of(request).document(doc_id)
+    span = (int(start), int(end)) if start.isdecimal() and end.isdecimal() and len(start + end) < 20 else (0, 0)
+    blocks = shown_blocks(document, *span) if span[1] <= len(document.text) else shown_blocks(document, 0, 0)
+    return render(
+        request,
+        "document.html",
+        document={"doc_id": doc_id, "title": document.title, "lang": asker_language(document.text[:2_000])},
+        blocks=blocks,
+        has_mark=any(block.is_marked for block in blocks),
+        embedded=embed == "1",
+    )
+
+
+def page_language(request: Request) -> str:
+    """Return the language of the page: chosen, remembered, the browser's first that there is, or Korean."""
+    wanted = [request.query_params.get("lang", ""), request.cookies.get(LANGUAGE_COOKIE, "")]
+    accepted = request.headers.get("accept-language", "").split(",")
+    wanted += [tag.split(";")[0].strip().split("-")[0].lower() for tag in accepted]
+    return next((language for language in wanted if language in LANGUAGES), "ko")
+
+
+def render(request: Request, template: str, status_code: int = 200, **values: Any) -> HTMLResponse:
+    """Render one page in its language. A language that was chosen is remembered."""
+    language = page_language(request)
+
+    def text(key: str, **parts: object) -> str:
+        return message(language, key, **parts)
+
+    page = {"lang": language, "languages": LANGUAGES, "t": text, "title": request.app.state.settings.title}
+    response = _templates.TemplateResponse(request, template, page | values, status_code=status_code)
+    if request.query_params.get("lang") == language:
+        response.set_cookie(LANGUAGE_COOKIE, language, max_age=31_536_000, samesite="lax", httponly=True)
+    return response
+
+
+def _show_chat(
+    request: Request,
+    turns: list[tuple[str, Answer]] | None = None,
+    history: list[HistoryTurn] | None = None,
+    error: str | None = None,
+    status: int = 200,
+) -> Response:
+    texts = catalogue(page_language(request))
+    for_script = {key: text for key, text in texts.items() if key.startswith(("chat.", "status."))}
+    return render(
+        request,
+        "chat.html",
+        status,
+        turns=[
+            {"question": question, "reply": ChatResponse.of(answer).model_dump()} for question, answer in turns or []
+        ],
+        history_json=json.dumps([turn.model_dump() for turn in history or []], ensure_ascii=False),
+        suggestions=[],
+        error=error,
+        messages_json=json.dumps(for_script, ensure_ascii=False).replace("<", "\\u003c"),
+    )

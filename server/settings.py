@@ -1,0 +1,64 @@
+"""Every setting, in one place: its name, default, unit and help. Read from `MUNDAP_…` variables and from `.env`."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from index.embedding import BUNDLED
+from index.errors import InputError, UsageError
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Each field is the variable `MUNDAP_` + its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="MUNDAP_", env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    host: str = Field("127.0.0.1", description="Address that the server listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port that the server listens on.")
+    source_dir: Path = Field(Path("source_docs"), description="Folder of the documents that are indexed.")
+    data_dir: Path = Field(Path("var"), description="Folder for published indexes, the database and the model cache.")
+    embedding_model: str = Field(
+        BUNDLED, description='"bundled", or any sentence-transformers model: a name that a hub knows, or a folder.'
+    )
+    llm_base_url: str = Field("", description="Not used yet. OpenAI-compatible server that writes answers.")
+    llm_model: str = Field("", description="Not used yet. Name of the language model at MUNDAP_LLM_BASE_URL.")
+    llm_api_key: SecretStr = Field(SecretStr(""), description="Not used yet. Key for MUNDAP_LLM_BASE_URL.")
+    admin_token: SecretStr = Field(SecretStr(""), description="Not used yet. Token of the admin interface.")
+    embed_origins: str = Field("", description="Not used yet. Origins that may frame the widget, separated by spaces.")
+    database_url: SecretStr = Field(SecretStr(""), description="Not used yet. Database for questions and feedback.")
+    reader: str = Field(
+        "",
+        description="Not used yet. Model that reads the best sentences.",
+    )
+    rate_limit: str = Field("", description='Not used yet. Requests allowed to one client, such as "60/minute".')
+    rate_limit_storage: SecretStr = Field(
+        SecretStr("memory://"), description="Not used yet. Where rate limits are counted."
+    )
+    vector_store: str = Field("faiss", description="Not used yet. Engine of the dense index.")
+    title: str = Field("문답", description="Name of the service, as its pages show it.")
+
+    def shown(self) -> dict[str, str]:
+        """Return every setting by the name of its variable, secrets masked."""
+        return {f"MUNDAP_{name.upper()}": str(getattr(self, name)) for name in type(self).model_fields}
+
+    @property
+    def model_cache(self) -> Path:
+        """Where assembled models are kept."""
+        return self.data_dir / "models"
+
+
+def read_settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        UsageError: some are wrong; all of them are named.
+        InputError: the file `.env` can't be read.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(f"MUNDAP_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise UsageError(f"The settings are wrong: {problems}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("The file .env can't be read; save it as UTF-8 and check its permissions") from error

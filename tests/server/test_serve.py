@@ -1,0 +1,73 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from server.app import MAX_BODY_BYTES
+from tests.server.test_cli import check_failed
+
+PATIENCE_SECONDS = 120
+
+
+@contextmanager
+def serving(port, data_dir, settings):
+    """Run `mundap serve` until it is ready; end it, if that hasn't happened, when the test is over."""
+    environment = os.environ | {"MUNDAP_DATA_DIR": str(data_dir), "MUNDAP_SOURCE_DIR": str(settings.source_dir)}
+    command = [sys.executable, "-m", "server.cli", "serve", "--port", str(port)]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
+    ) as server:
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+                wait_until_ready(client, server)
+                yield server, client
+        finally:
+            server.kill()
+
+
+def wait_until_ready(client, server):
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while server.poll() is None and time.monotonic() < give_up:
+        try:
+            client.get("/readyz").raise_for_status()
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail(f"The server did not start: {server.stdout.read() if server.poll() is not None else 'too slow'}")
+
+
+def test_a_start_with_an_index_answers_prints_one_line_and_ends_when_asked_to(data_dir, settings, free_port):
+    with serving(free_port, data_dir, settings) as (server, client):
+        reply = client.post("/api/chat", json={"question": "APEC은 언제 창설되었나요?"}).json()
+        assert "1989년 창설된" in reply["answer"]
+        streamed = client.post("/api/chat", json={"question": "안녕하세요"}, headers={"Accept": "text/event-stream"})
+        assert streamed.text.startswith("event: status\n")
+        assert client.get("/").headers["content-type"].startswith("text/html")
+        assert "server" not in client.get("/healthz").headers
+
+        chunks = (b" " * 65_536 for _ in range(MAX_BODY_BYTES // 65_536 + 2))
+        assert client.post("/api/chat", content=chunks).json()["code"] == "request_too_large"
+        assert client.get("/healthz").status_code == 200
+
+        server.send_signal(signal.SIGTERM)
+        output = server.communicate(timeout=PATIENCE_SECONDS)[0]
+    assert server.returncode == 0
+    assert output.strip() == f"Mundap answers at http://127.0.0.1:{free_port}"
+
+
+def test_an_address_that_is_taken_is_told_before_anything_is_loaded(mundap):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run = mundap("serve", "--port", str(taken.getsockname()[1]))
+    check_failed(run, 2)
+    assert "Address already in use" in run.stderr
+
+
+def test_an_address_of_another_machine_is_told(mundap, free_port):
+    check_failed(mundap("serve", "--host", "192.0.2.1", "--port", str(free_port)), 2)
