@@ -21,52 +21,47 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from eval.datasets import Dataset, Question, load_gold, load_squad, squeeze
-from index.build import build_index
+from eval.datasets import Dataset, Question, load_gold, squeeze
+from eval.training_corpora import (
+    FOLDS,
+    SOURCE_DOCS,
+    RememberingEmbedder,
+    fold_of,
+    load_parallel,
+    open_corpus,
+    open_folder,
+)
 from index.embedding import BUNDLED, SentenceTransformerEmbedder, load_embedder
-from index.publication import Publication
+from index.reader import Reader
 from index.retriever import Retrieval, Retriever
 from server.answerers import evidence
-from server.answerers.evidence import ANSWER_FEATURES, PASSAGES_READ, SENTENCE_FEATURES, Candidate
+from server.answerers.evidence import (
+    ANSWER_FEATURES,
+    PASSAGES_WEIGHED,
+    READ_ANSWER_FEATURES,
+    READ_SENTENCE_FEATURES,
+    SENTENCE_FEATURES,
+    Candidate,
+)
 from server.conversation import Turn, clean_question, standalone_question
 
-FOLDS = 5
-SOURCE_DOCS = Path(__file__).parents[1] / "source_docs"
 # A wrong answer where there is none costs more than a missed one, but far questions are easy and plenty.
 CLASS_WEIGHT = {"full": 2.0, "near": 1.5, "far": 0.7}
 GOLD = "gold (tuning part)"
 GOLD_WEIGHT = 10
-
-
-class RememberingEmbedder(SentenceTransformerEmbedder):
-    """Embeds each text once, since the same paragraphs are indexed in many corpora."""
-
-    def __init__(self, embedder: SentenceTransformerEmbedder) -> None:
-        super().__init__(embedder.name, embedder._model)
-        self._known: dict[tuple[bool, str], np.ndarray] = {}
-
-    def embed_questions(self, texts: list[str]) -> np.ndarray:
-        """Return the vectors of `texts`, from memory where they are known."""
-        return self._remember(True, texts)
-
-    def embed_passages(self, texts: list[str], batch_size: int = 16) -> np.ndarray:
-        """Return the vectors of `texts`, from memory where they are known."""
-        return self._remember(False, texts, batch_size)
-
-    def _remember(self, is_question: bool, texts: list[str], batch_size: int = 1) -> np.ndarray:
-        new = list(dict.fromkeys(text for text in texts if (is_question, text) not in self._known))
-        if new:
-            vectors = super().embed_questions(new) if is_question else super().embed_passages(new, batch_size)
-            self._known |= zip(((is_question, text) for text in new), vectors, strict=True)
-        return np.stack([self._known[is_question, text] for text in texts])
+# What thresholds are set to: at most so many near questions answered, and so many shown what is near.
+FALSE_ANSWERS = 0.1
+NEAR_SHOWN = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """One question in one mode: its candidates with features, which of them answer, and what fold it is in."""
 
+    question: str
     source: str
     mode: str
+    topic: str
     fold: int
     same_language: bool
     retrieval: Retrieval
@@ -77,16 +72,16 @@ class Example:
 def make_example(retriever: Retriever, question: Question, dataset: Dataset, mode: str, source: str) -> Example | None:
     """Retrieve for one question with the gold documents there, or hidden as `mode` says."""
     hidden = {"full": [], "near": list(question.relevant), "far": dataset.documents_of(question.topic)}[mode]
-    retrieval = retriever.search(question.text, PASSAGES_READ, exclude=hidden)
+    retrieval = retriever.search(question.text, PASSAGES_WEIGHED, exclude=hidden)
     if not retrieval.hits:
         return None
     candidates = evidence.sentence_candidates(question.text, retrieval.terms, retrieval.hits)
     keys = [squeeze(key) for group in question.keys for key in group]
     answers = np.array([any(key in squeeze(candidate.text) for key in keys) for candidate in candidates])
     same = evidence.in_same_language(question.text, retrieval.hits[0].passage.text)
-    return Example(
-        source, mode, int(question.topic) // 2 % FOLDS, same, retrieval, candidates, answers & (mode == "full")
-    )
+    fold = fold_of(question.topic)
+    found = answers & (mode == "full")
+    return Example(question.text, source, mode, question.topic, fold, same, retrieval, candidates, found)
 
 
 def examples_of(dataset: Dataset, work: Path, embedder: SentenceTransformerEmbedder) -> Iterator[Example]:
@@ -116,120 +111,188 @@ def examples_of(dataset: Dataset, work: Path, embedder: SentenceTransformerEmbed
 def gold_examples(work: Path, embedder: SentenceTransformerEmbedder) -> Iterator[Example]:
     """Yield the examples of the tuning part of the project's own questions, over its own documents."""
     dataset = load_gold()
-    publication = Publication(work)
-    build_index(SOURCE_DOCS, publication, embedder)
-    retriever = Retriever(publication.open(embedder), embedder)
+    retriever = open_folder(SOURCE_DOCS, work, embedder)
     modes = {"near": "near", "offtopic": "far"}
     questions = [q for q in dataset.questions if q.split == "tune" and (q.expect == "answered" or q.kind in modes)]
     for number, question in enumerate(questions):
         text = standalone_question(clean_question(question.text), [Turn(*turn) for turn in question.history])
-        retrieval = retriever.search(text, PASSAGES_READ)
+        retrieval = retriever.search(text, PASSAGES_WEIGHED)
         candidates = evidence.sentence_candidates(text, retrieval.terms, retrieval.hits)
         gold = {sentence for group in question.evidence for sentence in group}
         answers = np.array([candidate.text in gold for candidate in candidates])
         same = evidence.in_same_language(text, retrieval.hits[0].passage.text)
-        yield Example(GOLD, modes.get(question.kind, "full"), number % FOLDS, same, retrieval, candidates, answers)
-
-
-def open_corpus(dataset: Dataset, work: Path, embedder: SentenceTransformerEmbedder) -> Retriever:
-    """Index the corpus of `dataset` below `work` by the shipped pipeline, unless it is there."""
-    publication = Publication(work / "var")
-    dataset.write_corpus(work / "source")
-    build_index(work / "source", publication, embedder)
-    return Retriever(publication.open(embedder), embedder)
+        mode = modes.get(question.kind, "full")
+        yield Example(text, GOLD, mode, f"gold {number}", number % FOLDS, same, retrieval, candidates, answers)
 
 
 def fit(examples: list[Example]) -> dict[str, dict[str, float]]:
-    """Fit both regressions on `examples` and return their weights by feature, on the features' own scales."""
+    """Fit both plain regressions on `examples` and return their weights by feature, on the features' own scales."""
     full = [example for example in examples if example.mode == "full" and example.answers.any()]
-    features = np.concatenate([np.stack([c.features for c in example.candidates]) for example in full])
+    features = np.concatenate([_features(example) for example in full])
     of_sentence = np.concatenate([[_weight(example)] * len(example.candidates) for example in full])
     sentence = _logistic(features, np.concatenate([example.answers for example in full]), of_sentence)
-    rows = np.stack([_answer_row(example, *sentence) for example in examples])
+    rows = np.stack([_plainly_weighed(example, sentence)[1] for example in examples])
+    answer = _logistic(rows, *_labels_and_weights(examples))
+    return {"sentence": _named(SENTENCE_FEATURES, sentence), "answer": _named(ANSWER_FEATURES, answer)}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadExample:
+    """An example after reading: its candidates by plain score, with what was read, and which of them answer."""
+
+    example: Example
+    candidates: tuple[Candidate, ...]
+    answers: np.ndarray
+    plain_logit: float
+
+
+def read_examples(examples: list[Example], plain: dict[str, dict[str, float]], reader: Reader) -> list[ReadExample]:
+    """Read what would be read of each example, given the plain weights."""
+    sentence, answer = _vector(SENTENCE_FEATURES, plain["sentence"]), _vector(ANSWER_FEATURES, plain["answer"])
+    read = []
+    for example in examples:
+        ranked, row, answers = _plainly_weighed(example, sentence)
+        logit = float(row @ answer[:-1] + answer[-1])
+        read.append(ReadExample(example, evidence.read_passages(example.question, ranked, reader), answers, logit))
+    return read
+
+
+def fit_read(examples: list[ReadExample]) -> dict[str, dict[str, float]]:
+    """Fit both regressions that weigh what was read."""
+    full = [one for one in examples if one.example.mode == "full" and one.answers.any()]
+    features = np.concatenate([evidence.read_sentence_features(one.candidates) for one in full])
+    of_sentence = np.concatenate([[_weight(one.example)] * len(one.candidates) for one in full])
+    sentence = _logistic(features, np.concatenate([one.answers for one in full]), of_sentence)
+    rows = np.stack([_read_row(one, sentence)[0] for one in examples])
+    answer = _logistic(rows, *_labels_and_weights([one.example for one in examples]))
+    return {"sentence": _named(READ_SENTENCE_FEATURES, sentence), "answer": _named(READ_ANSWER_FEATURES, answer)}
+
+
+def _features(example: Example) -> np.ndarray:
+    return np.stack([candidate.features for candidate in example.candidates])
+
+
+def _plainly_weighed(example: Example, weights: np.ndarray) -> tuple[tuple[Candidate, ...], np.ndarray, np.ndarray]:
+    """Return the ranked candidates, the features of the question, and which of the ranked candidates answer."""
+    scores = _features(example) @ weights[:-1] + weights[-1]
+    ranked = evidence.rank(example.candidates, scores)
+    return (
+        ranked,
+        evidence.answer_features(ranked, example.retrieval),
+        example.answers[np.argsort(-scores, kind="stable")],
+    )
+
+
+def _read_row(one: ReadExample, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the features of the question, and which of the candidates, ranked after reading, answer."""
+    scores = evidence.read_sentence_features(one.candidates) @ weights[:-1] + weights[-1]
+    ranked = evidence.rank(one.candidates, scores)
+    row = evidence.read_answer_features(ranked, one.candidates[0].score, one.plain_logit)
+    return row, one.answers[np.argsort(-scores, kind="stable")]
+
+
+def _labels_and_weights(examples: list[Example]) -> tuple[np.ndarray, np.ndarray]:
     labels = np.array([example.mode == "full" for example in examples])
-    of_question = np.array([CLASS_WEIGHT[example.mode] * _weight(example) for example in examples])
-    answer = _logistic(rows, labels, of_question)
-    return {"sentence": _named(SENTENCE_FEATURES, *sentence), "answer": _named(ANSWER_FEATURES, *answer)}
+    return labels, np.array([CLASS_WEIGHT[example.mode] * _weight(example) for example in examples])
 
 
 def _weight(example: Example) -> int:
     return GOLD_WEIGHT if example.source == GOLD else 1
 
 
-def _logistic(features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
+def _logistic(features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the coefficients on the features' own scales, the bias last."""
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
     model = LogisticRegression(C=1.0, max_iter=2000).fit((features - mean) / deviation, labels, sample_weight=weights)
     coefficients = model.coef_[0] / deviation
     # A feature that hardly varies in the data would get a huge weight on its own scale.
     coefficients[deviation < 1e-3] = 0.0
-    return coefficients, float(model.intercept_[0] - coefficients @ mean)
+    return np.append(coefficients, model.intercept_[0] - coefficients @ mean)
 
 
-def _named(names: tuple[str, ...], coefficients: np.ndarray, bias: float) -> dict[str, float]:
-    return {name: round(float(value), 5) for name, value in zip(names, coefficients, strict=True)} | {
-        "bias": round(bias, 5)
-    }
+def _named(names: tuple[str, ...], weights: np.ndarray) -> dict[str, float]:
+    return {name: round(float(value), 5) for name, value in zip((*names, "bias"), weights, strict=True)}
 
 
-def _scores(example: Example, coefficients: np.ndarray, bias: float) -> np.ndarray:
-    scores: np.ndarray = np.stack([c.features for c in example.candidates]) @ coefficients + bias
-    return scores
+def _vector(names: tuple[str, ...], weights: dict[str, float]) -> np.ndarray:
+    return np.array([weights[name] for name in (*names, "bias")])
 
 
-def _answer_row(example: Example, coefficients: np.ndarray, bias: float) -> np.ndarray:
-    scores = _scores(example, coefficients, bias)
-    ranked = [replace(example.candidates[i], score=float(scores[i])) for i in np.argsort(-scores, kind="stable")]
-    return evidence.answer_features(ranked, example.retrieval)
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """What came of one held-out example: whether the best sentence answers, one of the best three, and the logit."""
+
+    source: str
+    mode: str
+    first: bool
+    in_three: bool
+    logit: float
 
 
-def report(examples: list[Example]) -> None:
-    """Print held-out figures by source: each fold is scored by weights that were fitted on the others."""
-    ranks: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
-    logits: dict[tuple[str, str], list[float]] = defaultdict(list)
+def graded_plain(examples: list[Example]) -> list[Graded]:
+    """Grade each fold by weights that were fitted on the others."""
+    graded = []
     for fold in range(FOLDS):
         weights = fit([example for example in examples if example.fold != fold])
-        sentence = np.array([weights["sentence"][name] for name in SENTENCE_FEATURES]), weights["sentence"]["bias"]
-        answer = np.array([weights["answer"][name] for name in ANSWER_FEATURES])
+        sentence, answer = _vector(SENTENCE_FEATURES, weights["sentence"]), _vector(ANSWER_FEATURES, weights["answer"])
         for example in (example for example in examples if example.fold == fold):
-            if example.mode == "full":
-                ranked = example.answers[np.argsort(-_scores(example, *sentence), kind="stable")]
-                ranks[example.source].append((bool(ranked[0]), bool(ranked[:3].any())))
-            logit = float(_answer_row(example, *sentence) @ answer) + weights["answer"]["bias"]
-            logits[example.source, example.mode].append(logit)
+            _, row, answers = _plainly_weighed(example, sentence)
+            graded.append(_graded(example, answers, row, answer))
+    return graded
+
+
+def graded_read(examples: list[ReadExample]) -> list[Graded]:
+    """Grade each article of what was read by weights that were fitted on other articles."""
+    topics = sorted({one.example.topic for one in examples})
+    graded = []
+    for part in range(FOLDS):
+        held = set(topics[part::FOLDS])
+        weights = fit_read([one for one in examples if one.example.topic not in held])
+        sentence = _vector(READ_SENTENCE_FEATURES, weights["sentence"])
+        answer = _vector(READ_ANSWER_FEATURES, weights["answer"])
+        for one in (one for one in examples if one.example.topic in held):
+            row, answers = _read_row(one, sentence)
+            graded.append(_graded(one.example, answers, row, answer))
+    return graded
+
+
+def _graded(example: Example, answers: np.ndarray, row: np.ndarray, weights: np.ndarray) -> Graded:
+    logit = float(row @ weights[:-1] + weights[-1])
+    return Graded(example.source, example.mode, bool(answers[0]), bool(answers[:3].any()), logit)
+
+
+def report(graded: list[Graded]) -> None:
+    """Print figures by source."""
     print(f"{'source':42} {'n':>5}  sent@1 sent@3  AUROC near far    false answers at 90 % near far")
-    for source, hits in ranks.items():
-        full = np.array(logits[source, "full"])
-        threshold = np.quantile(full, 0.1)
-        figures = []
-        for mode in ("near", "far"):
-            other = np.array(logits[source, mode])
-            area = roc_auc_score(np.r_[np.ones(len(full)), np.zeros(len(other))], np.r_[full, other])
-            figures.append((area, float((other > threshold).mean())))
-        (near_area, near_false), (far_area, far_false) = figures
-        first, third = np.mean(hits, axis=0)
-        at_90 = 1 / (1 + np.exp(-threshold))
+    for source in dict.fromkeys(one.source for one in graded):
+        logits = {
+            mode: np.array([one.logit for one in graded if (one.source, one.mode) == (source, mode)])
+            for mode in ("full", "near", "far")
+        }
+        full = [one for one in graded if (one.source, one.mode) == (source, "full")]
+        first, third = np.mean([one.first for one in full]), np.mean([one.in_three for one in full])
+        threshold = np.quantile(logits["full"], 0.1)
+        areas, false = [], []
+        for other in (logits["near"], logits["far"]):
+            labels = np.r_[np.ones(len(full)), np.zeros(len(other))]
+            areas.append(roc_auc_score(labels, np.r_[logits["full"], other]) if len(other) else np.nan)
+            false.append((other > threshold).mean() if len(other) else np.nan)
         print(
-            f"{source:42} {len(hits):5}  {first:.3f}  {third:.3f}  {near_area:.3f} {far_area:.3f}  "
-            f"{near_false:.3f} {far_false:.3f}   p at 90 %: {at_90:.2f}"
+            f"{source:42} {len(full):5}  {first:.3f}  {third:.3f}  {areas[0]:.3f} {areas[1]:.3f}  "
+            f"{false[0]:.3f} {false[1]:.3f}   p at 90 %: {1 / (1 + np.exp(-threshold)):.2f}"
         )
 
 
-def load_parallel(files: list[Path]) -> list[Dataset]:
-    """Load each file and, of parallel files, each question in one language over paragraphs of another."""
-    datasets = [load_squad(path) for path in files]
-    crossed = []
-    for asked in datasets:
-        texts = {question.question_id: question for question in asked.questions}
-        for told in datasets:
-            if asked is told or set(texts) != {question.question_id for question in told.questions}:
-                continue
-            questions = tuple(
-                replace(q, text=texts[q.question_id].text, language=texts[q.question_id].language)
-                for q in told.questions
-            )
-            name = f"{asked.questions[0].language} over {told.questions[0].language}"
-            crossed.append(replace(told, name=name, questions=questions))
-    return datasets + crossed
+def thresholds(graded: list[Graded]) -> dict[str, float]:
+    """Return from which probability on to answer, and from which on to show what is near.
+
+    The first is the least at which at most `FALSE_ANSWERS` of the near questions are answered, read off the
+    risk-coverage curve of held-out articles; the second leaves `NEAR_SHOWN` of the near questions with something.
+    """
+    near = np.array([one.logit for one in graded if one.mode == "near"])
+    logits = np.quantile(near, [1 - FALSE_ANSWERS, 1 - NEAR_SHOWN])
+    answered, related = (1 / (1 + np.exp(-logits))).tolist()
+    return {"answered_from": round(answered, 3), "related_from": round(related, 3)}
 
 
 def main() -> None:
@@ -237,20 +300,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="folder for the indexes that are built")
+    parser.add_argument("--reader", default="", help="as MUNDAP_READER")
     parser.add_argument("--write", action="store_true", help=f"write the weights to {evidence.WEIGHTS_FILE.name}")
     arguments = parser.parse_args()
     embedder = RememberingEmbedder(load_embedder(BUNDLED, arguments.work, print))
+    reader = load_reader(arguments.reader, arguments.work, print)
     examples: list[Example] = []
     for dataset in load_parallel(arguments.files):
         print(f"{dataset.name}: {len(dataset.questions)} questions over {len(dataset.corpus)} paragraphs", flush=True)
         examples += examples_of(dataset, arguments.work / dataset.name.replace(":", "-").replace(" ", "-"), embedder)
     examples += gold_examples(arguments.work / "gold", embedder)
-    weights = {}
+    weights: dict[str, dict[str, object]] = {"plain": {}, "read": {}}
     for key, same in (("same", True), ("other", False)):
         chosen = [example for example in examples if example.same_language is same]
         print(f"\nQuestion and passage in the {key} language: {len(chosen)} examples")
-        report(chosen)
-        weights[key] = fit(chosen)
+        graded = graded_plain(chosen)
+        report(graded)
+        weights["plain"][key] = fit(chosen) | thresholds(graded)
+        if reader:
+            learned = fit([example for example in chosen if example.fold != HELD_OUT])
+            held_out = read_examples([e for e in chosen if e.fold == HELD_OUT], learned, reader)
+            graded = graded_read(held_out)
+            print("after reading, articles that the reader never saw:")
+            report(graded)
+            weights["read"][key] = fit_read(held_out) | thresholds(graded)
     if arguments.write:
         evidence.WEIGHTS_FILE.write_text(json.dumps(weights, indent=1) + "\n", encoding="utf-8")
         print(f"wrote {evidence.WEIGHTS_FILE}")

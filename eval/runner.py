@@ -14,12 +14,11 @@ from eval.metrics import Figure
 from index.build import Progress as BuildProgress
 from index.build import build_index
 from index.documents import Passage
-from index.embedding import SentenceTransformerEmbedder
 from index.errors import InputError, QuestionError
 from index.publication import Publication
 from index.retriever import Retriever
 from server.answer import Answer, AnswerStatus
-from server.chat import Chat
+from server.chat import Chat, Models
 from server.conversation import Turn
 
 RETRIEVED = 10
@@ -71,7 +70,7 @@ class Record:
 def open_dataset(
     dataset: Dataset,
     served: Chat | None,
-    embedder: SentenceTransformerEmbedder,
+    models: Models,
     progress: BuildProgress = lambda step, done, total: None,
 ) -> Iterator[Chat]:
     """Yield the chat to ask: the served one, or one over the dataset's own corpus, indexed by the shipped pipeline.
@@ -90,11 +89,11 @@ def open_dataset(
         source = Path(folder) / "source"
         dataset.write_corpus(source)
         publication = Publication(Path(folder) / "data")
-        report = build_index(source, publication, embedder, progress=progress)
+        report = build_index(source, publication, models.embedder, progress=progress)
         if report.skipped:
             doc_id, reason = next(iter(report.skipped.items()))
             raise InputError(f"The dataset {dataset.name} has documents that can't be indexed: {doc_id}: {reason}")
-        yield Chat(Retriever(publication.open(embedder), embedder))
+        yield Chat(Retriever(publication.open(models.embedder), models.embedder), models.reader)
 
 
 def run(dataset: Dataset, chat: Chat, task: str = "all", progress: Progress = lambda done, total: None) -> list[Record]:

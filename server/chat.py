@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from index import morphemes
 from index.build import Progress
@@ -12,10 +12,11 @@ from index.documents import Document
 from index.embedding import SentenceTransformerEmbedder, load_embedder
 from index.errors import DocumentMissing, IndexDamaged
 from index.publication import Publication
+from index.reader import Reader, load_reader
 from index.retriever import Hit, Retriever
 from server.answer import Answer, AnswerSentence, AnswerStatus, Citation, RelatedPassage
-from server.answerers.evidence import PASSAGES_READ, Candidate
-from server.answerers.extractive import Extract, Finding, extract
+from server.answerers.evidence import PASSAGES_WEIGHED, Candidate
+from server.answerers.extractive import Extract, Finding, extract, named_phrase
 from server.conversation import (
     Turn,
     asker_language,
@@ -31,10 +32,11 @@ from server.settings import Settings
 
 
 class Chat:
-    """Answers questions from one published index."""
+    """Answers questions from one published index, with or without a reader."""
 
-    def __init__(self, retriever: Retriever) -> None:
+    def __init__(self, retriever: Retriever, reader: Reader | None = None) -> None:
         self.retriever = retriever
+        self.reader = reader
         self.index = retriever.index
 
     def answer_question(
@@ -63,8 +65,8 @@ class Chat:
         if is_noise(question):
             return self._notice(AnswerStatus.NOT_FOUND, "reply.not_found", language, started)
         standalone = standalone_question(question, history)
-        retrieval = self.retriever.search(standalone, PASSAGES_READ, exclude)
-        found = extract(standalone, retrieval)
+        retrieval = self.retriever.search(standalone, PASSAGES_WEIGHED, exclude)
+        found = extract(standalone, retrieval, self.reader)
         composed = self._compose(found, language)
         self._check_citations(composed)
         total = (time.perf_counter() - started) * 1000
@@ -125,21 +127,29 @@ class Chat:
                 )
 
 
-def create_chat(settings: Settings, embedder: SentenceTransformerEmbedder | None = None) -> Chat:
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What answering takes besides an index."""
+
+    embedder: SentenceTransformerEmbedder
+    reader: Reader | None = None
+
+
+def create_chat(settings: Settings, models: Models | None = None) -> Chat:
     """Open the published index and load what answering takes.
 
     Raises:
         PublishedIndexError: there is no index, or it is damaged or was built by another model.
-        ModelError: the embedding model can't be loaded.
+        ModelError: the embedding model or the reader can't be loaded.
     """
     publication = Publication(settings.data_dir)
     publication.current_version()
-    embedder = embedder or load_models(settings)
-    return Chat(Retriever(publication.open(embedder), embedder))
+    models = models or load_models(settings)
+    return Chat(Retriever(publication.open(models.embedder), models.embedder), models.reader)
 
 
-def load_models(settings: Settings, progress: Progress | None = None) -> SentenceTransformerEmbedder:
-    """Load the embedding model and, beside it, the models of languages, which take as long."""
+def load_models(settings: Settings, progress: Progress | None = None) -> Models:
+    """Load the embedding model, the reader and, beside them, the models of languages, which take as long."""
 
     def say(text: str) -> None:
         if progress:
@@ -148,8 +158,9 @@ def load_models(settings: Settings, progress: Progress | None = None) -> Sentenc
     with ThreadPoolExecutor(1) as beside:
         languages = beside.submit(_warm_up_languages)
         embedder = load_embedder(settings.embedding_model, settings.model_cache, say)
+        reader = load_reader(settings.reader, settings.model_cache, say)
         languages.result()
-    return embedder
+    return Models(embedder, reader)
 
 
 def _warm_up_languages() -> None:
@@ -160,8 +171,9 @@ def _warm_up_languages() -> None:
 def _citation(n: int, candidate: Candidate) -> Citation:
     passage, sentence = candidate.hit.passage, candidate.sentence
     return Citation(
-        n, passage.doc_id, passage.context[0], passage.passage_id, sentence.start, sentence.end, candidate.text
-    )
+        n, passage.doc_id, passage.context[0], passage.passage_id, sentence.start, sentence.end, candidate.text,
+        named_phrase(candidate),
+    )  # fmt: skip
 
 
 def _related(hit: Hit) -> RelatedPassage:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from index.build import BuildReport
     from index.embedding import SentenceTransformerEmbedder
     from index.publication import PublishedIndex
+    from server.chat import Models
     from server.settings import Settings
 
 DONE, NOTHING_FOUND, WRONG_USAGE, UNREADABLE_INPUT, NO_INDEX = range(5)
@@ -39,6 +40,8 @@ index_app = typer.Typer(help="Build, list and verify the index.", no_args_is_hel
 app.add_typer(index_app, name="index")
 eval_app = typer.Typer(help="Grade the answers, and compare two gradings.", no_args_is_help=True)
 app.add_typer(eval_app, name="eval")
+train_app = typer.Typer(help="Train what answers, on your own questions.", no_args_is_help=True)
+app.add_typer(train_app, name="train")
 
 Question = Annotated[str, typer.Argument(help="What to ask, in any language.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -81,12 +84,12 @@ def serve(
     settings = _settings()
     host, port = host or settings.host, port or settings.port
     _check_address(host, port)
-    embedder = _load_models(settings)
+    models = _load_models(settings)
     with _progress_bar() as progress:
-        report = build_if_stale(settings.source_dir, Publication(settings.data_dir), embedder, progress)
+        report = build_if_stale(settings.source_dir, Publication(settings.data_dir), models.embedder, progress)
     if report:
         _print_report(report, sys.stderr)
-    chat = create_chat(settings, embedder)
+    chat = create_chat(settings, models)
     print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
     if workers == 1:
         uvicorn.run(create_app(settings, chat), host=host, port=port, log_level="warning", server_header=False)
@@ -153,9 +156,9 @@ def index_build(
 ) -> None:
     """Load, split, embed, write aside, verify, and publish in one step."""
     settings = _settings()
-    embedder = _load_models(settings)
-    judge = _gate_judge(settings, embedder) if gate else None
-    report = _build(settings, source or settings.source_dir, embedder, judge)
+    models = _load_models(settings)
+    judge = _gate_judge(settings, models) if gate else None
+    report = _build(settings, source or settings.source_dir, models.embedder, judge)
     _print_report(report, sys.stdout)
 
 
@@ -214,9 +217,9 @@ def eval_run(
     before = read_json(baseline) if baseline else None
     settings = _settings()
     with _progress_bar() as progress:
-        embedder = _load_models(settings)
-        served = None if loaded.corpus else create_chat(settings, embedder)
-        with open_dataset(loaded, served, embedder, progress) as chat:
+        models = _load_models(settings)
+        served = None if loaded.corpus else create_chat(settings, models)
+        with open_dataset(loaded, served, models, progress) as chat:
             records = run(loaded, chat, task, lambda done, total: progress("Asking", done, total))
             manifest = chat.index.manifest
     report = make_report(loaded.name, records, manifest, settings.shown())
@@ -262,6 +265,22 @@ def eval_check() -> None:
         print(problem)
     print(f"{len(gold.questions)} questions, {len(problems)} problems")
     raise typer.Exit(NOTHING_FOUND if problems else DONE)
+
+
+@train_app.command("reader")
+def train_reader(
+    files: Annotated[list[Path], typer.Argument(help="Question-answering sets in SQuAD's form.", show_default=False)],
+    work: Annotated[Path, typer.Option(help="Folder for indexes, checkpoint, log and the adapters that come out.")],
+    steps: Annotated[int, typer.Option(min=1, help="How many batches of four questions to learn from.")] = 3100,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 1,
+) -> None:
+    """Train the reader; one that was interrupted goes on where it last saved. See index/reader/MODEL_CARD.md."""
+    from eval.train_reader import train_reader as train
+    from index.reader.graph import ADAPTERS
+
+    with _progress_bar() as progress:
+        adapters = train(files, work, steps, seed, progress)
+    print(f"wrote {adapters}; to use it, put it in the place of {ADAPTERS}")
 
 
 @app.command("settings")
@@ -321,7 +340,7 @@ def _publication() -> Any:
     return Publication(_settings().data_dir)
 
 
-def _load_models(settings: "Settings") -> "SentenceTransformerEmbedder":
+def _load_models(settings: "Settings") -> "Models":
     from server.chat import load_models
 
     return load_models(settings, lambda text, done, total: print(text, file=sys.stderr))
@@ -341,7 +360,7 @@ def _build(
         return build_index(source, publication, embedder, progress=progress, judge=judge or (lambda index: None))
 
 
-def _gate_judge(settings: "Settings", embedder: "SentenceTransformerEmbedder") -> "Callable[[PublishedIndex], None]":
+def _gate_judge(settings: "Settings", models: "Models") -> "Callable[[PublishedIndex], None]":
     from eval.datasets import load_dataset
     from eval.gates import BASELINE, check_gates, drops_since
     from eval.report import make_report, read_json, summary_lines
@@ -352,7 +371,8 @@ def _gate_judge(settings: "Settings", embedder: "SentenceTransformerEmbedder") -
     gold = load_dataset("gold")
 
     def judge(index: "PublishedIndex") -> None:
-        with open_dataset(gold, Chat(Retriever(index, embedder)), embedder) as chat:
+        served = Chat(Retriever(index, models.embedder), models.reader)
+        with open_dataset(gold, served, models) as chat:
             report = make_report(gold.name, run(gold, chat), index.manifest, settings.shown())
         print("\n".join(summary_lines(report)), file=sys.stderr)
         broken = [result.text for result in check_gates(report) if result.broken]

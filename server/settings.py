@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(SecretStr(""), description="Not used yet. Database for questions and feedback.")
     reader: str = Field(
         "",
-        description="Not used yet. Model that reads the best sentences.",
+        description='Model that reads the best passages: empty for the shipped one, "off" for none, '
+        "or any sentence-transformers CrossEncoder: a name that a hub knows, or a folder.",
     )
     rate_limit: str = Field("", description='Not used yet. Requests allowed to one client, such as "60/minute".')
     rate_limit_storage: SecretStr = Field(

@@ -9,6 +9,7 @@ from hypothesis import settings
 from index.build import build_index
 from index.embedding import BUNDLED, SentenceTransformerEmbedder, load_embedder
 from index.publication import Publication
+from index.reader import Reader, load_reader
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -41,6 +42,11 @@ class FakeEmbedder:
 @pytest.fixture(scope="session")
 def embedder() -> SentenceTransformerEmbedder:
     return load_embedder(BUNDLED, REPO / "var" / "models")
+
+
+@pytest.fixture(scope="session")
+def reader() -> Reader | None:
+    return load_reader("", REPO / "var" / "models")
 
 
 @pytest.fixture(scope="session")

@@ -1,28 +1,33 @@
 """How well each retrieved sentence answers, and whether any does.
 
 Two logistic regressions over features that cost nothing beyond the retrieval itself: the first scores every sentence
-of the best passages, the second says from the best of them how likely the documents answer at all. Their weights are
-in `evidence_weights.json`, made by `python -m eval.fit_evidence`; there is one set for questions in the language of the
-passage and one for questions in another, where words can't overlap and only meaning is left.
+of the best passages, the second says from the best of them how likely the documents answer at all. Where there is a
+reader, it then reads the best of these passages, and two more regressions weigh what it says with what was known
+before. Their weights are in `evidence_weights.json`, made by `python -m eval.fit_evidence`; there is one set for
+questions in the language of the passage and one for questions in another, where words can't overlap and only meaning is
+left.
 """
 
 import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from index.documents import BlockKind, Sentence
+from index.reader import Focus, Reader, Reading
 from index.retriever import Hit, Retrieval
 from index.scripts import written_language
 from server.answerers.asked_kind import KINDS, asked_kind, missing_kinds
 from server.phrases import phrase
 
-PASSAGES_READ = 8
+PASSAGES_WEIGHED = 8
+# Reading costs some thirty times what weighing costs; the answer is in the first of these for 98 % of the questions.
+PASSAGES_READ = 4
 WEIGHTS_FILE = Path(__file__).with_name("evidence_weights.json")
 
 SENTENCE_FEATURES = (
@@ -36,6 +41,14 @@ ANSWER_FEATURES = (
     "similarity_above_mean", "best_coverage", "best_passage_coverage", "known_share",
 )  # fmt: skip
 
+READ_SENTENCE_FEATURES = ("plain_score", "reader_score", "reader_gap", "unread")
+READ_ANSWER_FEATURES = (
+    "plain_logit", "plain_score", "score", "score_gap", "reader_score", "reader_best", "reader_gap", "reader_mass",
+    "focus_probability",
+)  # fmt: skip
+# What a sentence that was not read counts as, and the least that one that was read can: a logit.
+UNREAD = -8.0
+
 _DIGITS = re.compile(r"\d+")
 _SENTENCE_END = re.compile(r"[.!?。！？…]['\"”’」』)\]]*$|[다요음함됨임]$")
 _NOT_WORD = re.compile(r"\W+")
@@ -43,12 +56,27 @@ _NOT_WORD = re.compile(r"\W+")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One sentence that may answer. `score` is a logit: comparable between the candidates of one question."""
+    """One sentence that may answer. `score` is a logit: comparable between the candidates of one question.
+
+    `reading` is what the reader made of its passage, where it was read.
+    """
 
     hit: Hit
     position: int
     features: np.ndarray
     score: float = 0.0
+    reading: Reading | None = None
+
+    @property
+    def reader_score(self) -> float:
+        """The reader's logit, bounded below by that of a sentence that was not read."""
+        read = float(self.reading.scores[self.position]) if self.reading else math.nan
+        return UNREAD if math.isnan(read) else max(read, UNREAD)
+
+    @property
+    def focus(self) -> Focus | None:
+        """The phrase of the sentence that answers, where it was read."""
+        return self.reading.focus(self.position) if self.reading else None
 
     @property
     def sentence(self) -> Sentence:
@@ -70,35 +98,57 @@ class Candidate:
 class Evidence:
     """The candidates of one question, best first, and the probability that the documents answer it.
 
-    `same_language` says whether the question is in the language of the best passage.
+    It is enough for an answer from `answered_from` on, and from `related_from` on for showing what is near.
     """
 
     candidates: tuple[Candidate, ...]
     confidence: float
-    same_language: bool = True
+    answered_from: float
+    related_from: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Weights:
+class Weights:
+    """The weights of both regressions, each with its bias last, and the thresholds that belong to them."""
+
     sentence: np.ndarray
-    sentence_bias: float
     answer: np.ndarray
-    answer_bias: float
+    answered_from: float
+    related_from: float
 
 
-def weigh_evidence(question: str, retrieval: Retrieval) -> Evidence:
+def weigh_evidence(question: str, retrieval: Retrieval, reader: Reader | None = None) -> Evidence:
     """Score every sentence of the best passages of `retrieval`, and how likely they answer `question` at all."""
-    hits = retrieval.hits[:PASSAGES_READ]
+    hits = retrieval.hits[:PASSAGES_WEIGHED]
     if not hits:
-        return Evidence((), 0.0)
-    same_language = in_same_language(question, hits[0].passage.text)
-    weights = _load_weights()["same" if same_language else "other"]
+        return Evidence((), 0.0, 1.0, 1.0)
+    languages = "same" if in_same_language(question, hits[0].passage.text) else "other"
+    plain = load_weights()["plain"][languages]
     found = sentence_candidates(question, retrieval.terms, hits)
-    scores = np.stack([candidate.features for candidate in found]) @ weights.sentence + weights.sentence_bias
-    ranked = sorted(zip(found, scores.tolist(), strict=True), key=lambda pair: -pair[1])
-    candidates = tuple(Candidate(c.hit, c.position, c.features, score) for c, score in ranked)
-    logit = float(answer_features(candidates, retrieval) @ weights.answer) + weights.answer_bias
-    return Evidence(candidates, 1 / (1 + math.exp(-max(-30.0, min(30.0, logit)))), same_language)
+    candidates = rank(found, _weighed(np.stack([c.features for c in found]), plain.sentence))
+    logit = float(_weighed(answer_features(candidates, retrieval), plain.answer))
+    if reader is None:
+        return Evidence(candidates, _probability(logit), plain.answered_from, plain.related_from)
+    read = load_weights()["read"][languages]
+    candidates = read_passages(question, candidates, reader)
+    plain_score = candidates[0].score
+    candidates = rank(candidates, _weighed(read_sentence_features(candidates), read.sentence))
+    logit = float(_weighed(read_answer_features(candidates, plain_score, logit), read.answer))
+    return Evidence(candidates, _probability(logit), read.answered_from, read.related_from)
+
+
+def rank(candidates: Sequence[Candidate], scores: np.ndarray) -> tuple[Candidate, ...]:
+    """Return `candidates` with their `scores`, float32 (candidates,), best first."""
+    order = np.argsort(-scores, kind="stable")
+    return tuple(replace(candidates[at], score=float(scores[at])) for at in order)
+
+
+def read_passages(question: str, candidates: Sequence[Candidate], reader: Reader) -> tuple[Candidate, ...]:
+    """Return `candidates`, given best first, with what `reader` makes of their first `PASSAGES_READ` passages."""
+    best = list({candidate.hit.stored.ordinal: candidate.hit for candidate in candidates}.values())[:PASSAGES_READ]
+    readings = reader.read(question, [hit.passage for hit in best])
+    of_passage = {hit.stored.ordinal: reading for hit, reading in zip(best, readings, strict=True)}
+    return tuple(replace(c, reading=of_passage.get(c.hit.stored.ordinal)) for c in candidates)
 
 
 def in_same_language(question: str, text: str) -> bool:
@@ -175,6 +225,48 @@ def answer_features(candidates: Sequence[Candidate], retrieval: Retrieval) -> np
     return np.concatenate([matrix[0], np.array(of_question, dtype=np.float32)])
 
 
+def read_sentence_features(candidates: Sequence[Candidate]) -> np.ndarray:
+    """Return float32 (candidates, len(READ_SENTENCE_FEATURES)); the candidates have their plain scores."""
+    read = np.array([candidate.reader_score for candidate in candidates])
+    plain = np.array([candidate.score for candidate in candidates])
+    unread = np.array([candidate.reading is None for candidate in candidates])
+    return np.stack([plain, read, read - read.max(), unread], axis=1).astype(np.float32)
+
+
+def read_answer_features(candidates: Sequence[Candidate], plain_score: float, plain_logit: float) -> np.ndarray:
+    """Return the features of a question as a whole, float32 (len(READ_ANSWER_FEATURES),), from its ranked candidates.
+
+    `plain_score` and `plain_logit` are what the best sentence and the question as a whole had without the reader.
+    """
+    read = sorted((candidate.reader_score for candidate in candidates), reverse=True)
+    best = candidates[0]
+    focus = best.focus
+    return np.array(
+        [
+            plain_logit,
+            plain_score,
+            best.score,
+            best.score - candidates[min(1, len(candidates) - 1)].score,
+            best.reader_score,
+            read[0],
+            read[0] - read[min(1, len(read) - 1)],
+            read[0] + math.log(sum(math.exp(score - read[0]) for score in read)),
+            focus.probability if focus else 0.0,
+        ],
+        dtype=np.float32,
+    )
+
+
+def _weighed(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return logits for `features`, (…, n), by `weights`, (n + 1,), whose last is the bias."""
+    logits: np.ndarray = features @ weights[:-1] + weights[-1]
+    return logits
+
+
+def _probability(logit: float) -> float:
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
+
+
 def _share_missing(numbers: set[str], text: str) -> float:
     return sum(number not in text for number in numbers) / len(numbers) if numbers else 0.0
 
@@ -187,14 +279,19 @@ def character_bigrams(text: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def _load_weights() -> dict[str, _Weights]:
+def load_weights() -> dict[str, dict[str, Weights]]:
+    """Return the weights "plain" and "read", each for the "same" language and for "other" languages."""
     stored = json.loads(WEIGHTS_FILE.read_text(encoding="utf-8"))
+    features = {"plain": (SENTENCE_FEATURES, ANSWER_FEATURES), "read": (READ_SENTENCE_FEATURES, READ_ANSWER_FEATURES)}
     return {
-        language: _Weights(
-            np.array([values["sentence"][name] for name in SENTENCE_FEATURES], dtype=np.float32),
-            values["sentence"]["bias"],
-            np.array([values["answer"][name] for name in ANSWER_FEATURES], dtype=np.float32),
-            values["answer"]["bias"],
-        )
-        for language, values in stored.items()
+        stage: {
+            languages: Weights(
+                np.array([values["sentence"][name] for name in (*of_sentence, "bias")], dtype=np.float32),
+                np.array([values["answer"][name] for name in (*of_answer, "bias")], dtype=np.float32),
+                values["answered_from"],
+                values["related_from"],
+            )
+            for languages, values in stored[stage].items()
+        }
+        for stage, (of_sentence, of_answer) in features.items()
     }

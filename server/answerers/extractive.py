@@ -4,22 +4,21 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from index.reader import Reader
 from index.retriever import Hit, Retrieval
 from server.answerers.asked_kind import lacks_what_is_asked
 from server.answerers.evidence import Candidate, character_bigrams, weigh_evidence
 from server.phrases import phrase
 
-# Read off the tuning part of the gold set: the least that keeps false answers to near questions under 15 % (Korean), or
-# as low as they get (other languages). See eval/EXPERIMENTS.md.
-ANSWERED_FROM = 0.5
-ANSWERED_FROM_ACROSS_LANGUAGES = 0.8
-RELATED_FROM = 0.12
 MAX_SENTENCES = 3
 RELATED_PASSAGES = 3
 # How far below the best sentence, in logits, another may score and still be shown.
 MARGIN = 0.35
 MARGIN_FOR_LISTS = 1.2
 TOO_SIMILAR = 0.8
+# How sure the reader must be of a phrase for it to be named, and how much of its sentence it may be.
+FOCUS_FROM = 0.5
+FOCUS_SHARE = 0.7
 
 
 class Finding(StrEnum):
@@ -44,19 +43,19 @@ class Extract:
     nearest: tuple[Hit, ...] = ()
 
 
-def extract(question: str, retrieval: Retrieval) -> Extract:
+def extract(question: str, retrieval: Retrieval, reader: Reader | None = None) -> Extract:
     """Choose the sentences of `retrieval` that answer `question`, or find that none does."""
-    evidence = weigh_evidence(question, retrieval)
+    evidence = weigh_evidence(question, retrieval, reader)
     ranked, confidence = evidence.candidates, evidence.confidence
     if _wants_a_quote_that_is_not_there(question, retrieval.hits):
         # What is near may be what the wording was taken from, or twisted.
-        confidence = RELATED_FROM
+        confidence = evidence.related_from
     elif ranked and lacks_what_is_asked(question, ranked[0].text):
-        confidence = min(confidence, RELATED_FROM)
-    if confidence >= (ANSWERED_FROM if evidence.same_language else ANSWERED_FROM_ACROSS_LANGUAGES):
+        confidence = min(confidence, evidence.related_from)
+    if confidence >= evidence.answered_from:
         chosen = choose_sentences(question, ranked)
         return Extract(Finding.DIRECT, confidence, ranked, tuple(sorted(chosen, key=_place)))
-    if confidence >= RELATED_FROM:
+    if confidence >= evidence.related_from:
         return Extract(Finding.NEAR, confidence, ranked, nearest=retrieval.hits[:RELATED_PASSAGES])
     return Extract(Finding.NOTHING, confidence, ranked)
 
@@ -71,6 +70,16 @@ def choose_sentences(question: str, ranked: tuple[Candidate, ...]) -> list[Candi
         if not any(_overlap(candidate.terms, other.terms) > TOO_SIMILAR for other in chosen):
             chosen.append(candidate)
     return chosen
+
+
+def named_phrase(candidate: Candidate) -> tuple[int, int] | None:
+    """Return the span of the candidate's sentence that answers, or None where the reader is not sure of one."""
+    focus = candidate.focus
+    if focus is None or focus.probability < FOCUS_FROM:
+        return None
+    if focus.end - focus.start > FOCUS_SHARE * len(candidate.text):
+        return None
+    return focus.start, focus.end
 
 
 def _wants_a_quote_that_is_not_there(question: str, hits: tuple[Hit, ...]) -> bool:

@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from index.errors import GateError, InputError, UsageError
+from server.chat import Models
 from server.cli import app
 
 RUNNER = CliRunner()
@@ -30,7 +31,7 @@ TINY = {
 @pytest.fixture
 def mundap(monkeypatch, tmp_path, embedder):
     monkeypatch.setenv("MUNDAP_DATA_DIR", str(tmp_path / "var"))
-    monkeypatch.setattr("server.cli._load_models", lambda settings: embedder)
+    monkeypatch.setattr("server.cli._load_models", lambda settings: Models(embedder))
 
     def call(*words):
         result = RUNNER.invoke(app, [str(word) for word in words])

@@ -11,7 +11,7 @@ from index.build import build_index
 from index.errors import GateError, InputError
 from index.publication import Publication
 from index.retriever import Retriever
-from server.chat import Chat
+from server.chat import Chat, Models
 
 ASKED = (
     "ko-when-004",
@@ -43,14 +43,14 @@ def gold_records(chat, embedder):
     gold = load_gold()
     few = replace(gold, questions=tuple(q for q in gold.questions if q.question_id in ASKED))
     assert len(few.questions) == len(ASKED)
-    with open_dataset(few, chat, embedder) as asked:
+    with open_dataset(few, chat, Models(embedder)) as asked:
         return run(few, asked)
 
 
 @pytest.fixture(scope="module")
 def corpus_records(embedder):
     dataset = Dataset("squad:bridges", (QUESTION,), CORPUS)
-    with open_dataset(dataset, None, embedder) as asked:
+    with open_dataset(dataset, None, Models(embedder)) as asked:
         return run(dataset, asked)
 
 
@@ -87,7 +87,7 @@ def test_a_corpus_is_asked_with_its_answer_there_and_hidden(corpus_records):
 
 def test_a_question_that_can_not_be_asked_is_refused_and_the_run_goes_on(embedder):
     dataset = Dataset("squad:bridges", (replace(QUESTION, question_id="long", text="가" * 501), QUESTION), CORPUS)
-    with open_dataset(dataset, None, embedder) as asked:
+    with open_dataset(dataset, None, Models(embedder)) as asked:
         records = run(dataset, asked)
     assert [record.status for record in records if record.question_id == "long"] == ["refused"] * 3
     assert next(record for record in records if record.question_id == "q").answered
@@ -95,13 +95,16 @@ def test_a_question_that_can_not_be_asked_is_refused_and_the_run_goes_on(embedde
 
 def test_a_corpus_that_can_not_be_indexed_whole_is_refused(embedder):
     dataset = Dataset("squad:bridges", (QUESTION,), CORPUS | {"2/0.txt": "***"})
-    with pytest.raises(InputError, match=r"2/0\.txt"), open_dataset(dataset, None, embedder):
+    with pytest.raises(InputError, match=r"2/0\.txt"), open_dataset(dataset, None, Models(embedder)):
         pass
 
 
 def test_questions_that_do_not_fit_the_documents_are_refused(chat, embedder):
     wrong = Dataset("gold", (replace(QUESTION, kind="who", split="tune", evidence=(("Nirgends.",),)),))
-    with pytest.raises(InputError, match="don't fit the indexed documents"), open_dataset(wrong, chat, embedder):
+    with (
+        pytest.raises(InputError, match="don't fit the indexed documents"),
+        open_dataset(wrong, chat, Models(embedder)),
+    ):
         pass
 
 

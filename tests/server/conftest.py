@@ -5,15 +5,19 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from index.bundled_model import Progress
+from index.assembly import Progress
 from index.embedding import BUNDLED, SentenceTransformerEmbedder, load_embedder
+from index.reader import Reader
+from server.answerers.evidence import Evidence, weigh_evidence
 from server.app import create_app
-from server.chat import Chat, create_chat
+from server.chat import Chat, Models, create_chat
 from server.cli import main
 from server.settings import Settings
 
@@ -38,14 +42,27 @@ def settings(seed_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Sett
 
 
 @pytest.fixture(scope="session")
-def chat(settings: Settings, embedder: SentenceTransformerEmbedder) -> Chat:
-    return create_chat(settings, embedder)
+def chat(settings: Settings, embedder: SentenceTransformerEmbedder, reader: Reader) -> Chat:
+    return create_chat(settings, Models(embedder, reader))
 
 
 @pytest.fixture
 def client(settings: Settings, chat: Chat) -> Iterator[TestClient]:
     with TestClient(create_app(settings, chat), raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def answer_anything() -> Callable[[pytest.MonkeyPatch], None]:
+    """Whatever is thought of the documents, let an answer be made of them."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        def weigh(*given: Any) -> Evidence:
+            return replace(weigh_evidence(*given), answered_from=0.0)
+
+        monkeypatch.setattr("server.answerers.extractive.weigh_evidence", weigh)
+
+    return patch
 
 
 @pytest.fixture(scope="session")

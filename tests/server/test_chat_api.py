@@ -78,8 +78,8 @@ def test_events_start_with_the_status_and_end_with_the_whole_reply(client, statu
         assert [name for name, _ in streamed] == ["status", "done"]
 
 
-def test_each_citation_comes_before_the_sentence_that_needs_it(client, monkeypatch):
-    monkeypatch.setattr("server.answerers.extractive.ANSWERED_FROM", 0.0)
+def test_each_citation_comes_before_the_sentence_that_needs_it(client, monkeypatch, answer_anything):
+    answer_anything(monkeypatch)
     monkeypatch.setattr("server.answerers.extractive.MARGIN_FOR_LISTS", 100.0)
     known, sentences = [], []
     *_, (_, done) = streamed = list(events(client, "한국과 미국이 협력하기로 한 두 가지 분야는 무엇인가요?"))

@@ -126,8 +126,8 @@ def test_markup_in_a_question_and_its_history_is_escaped(client):
     assert history_in(page)[:2] == history
 
 
-def test_markup_in_a_document_and_in_titles_is_escaped(fake_embedder, source, tmp_path, monkeypatch):
-    monkeypatch.setattr("server.answerers.extractive.ANSWERED_FROM", 0.0)
+def test_markup_in_a_document_and_in_titles_is_escaped(fake_embedder, source, tmp_path, monkeypatch, answer_anything):
+    answer_anything(monkeypatch)
     publication = Publication(tmp_path)
     text = f"Title of {MARKUP} and more\n\nA paragraph says {MARKUP}.\n\nname\t{MARKUP}\tlast\n"
     build_index(source({"<b>&'.txt": text}), publication, fake_embedder)

@@ -1,0 +1,172 @@
+"""The reader: reads a question together with a passage, and says how well each sentence answers and with which words.
+
+Where search compares vectors and words, the reader is one network that sees both texts at once (a cross-encoder). It
+gives four numbers for each token; a sentence's logit is the mean of the first over its tokens plus the largest of the
+second, and the third and fourth are the logits of the first and the last token of the phrase that answers. A logit of
+0 stands for "no sentence answers".
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from index.assembly import Progress
+from index.bundled_model import bundled_model_folder
+from index.documents import Passage
+from index.errors import ModelError
+from index.reader.encoding import EncodedPair, encode_pair
+from index.reader.graph import ADAPTERS, reader_folder
+
+OFF = "off"
+# A phrase that answers is short; a longer one is the sentence itself.
+MAX_FOCUS_TOKENS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """The phrase of a sentence that answers: characters `start` to `end`, and how sure that is, 0 to 1."""
+
+    start: int
+    end: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the reader made of one passage: a logit for each sentence, float32 (sentences,), NaN for unread ones."""
+
+    scores: np.ndarray
+    pair: EncodedPair | None = field(default=None, repr=False)
+    ends: np.ndarray | None = field(default=None, repr=False)
+
+    def focus(self, position: int) -> Focus | None:
+        """Return the likeliest phrase in one sentence, or None where the reader names none."""
+        if self.pair is None or self.ends is None:
+            return None
+        first, end = self.pair.sentences[position]
+        if first == end:
+            return None
+        starts, ends = _softmax(self.ends[first:end, 0]), _softmax(self.ends[first:end, 1])
+        likely = np.triu(np.outer(starts, ends)) - np.triu(np.outer(starts, ends), MAX_FOCUS_TOKENS)
+        at, to = np.unravel_index(int(likely.argmax()), likely.shape)
+        offsets = self.pair.offsets
+        return Focus(offsets[first + at][0], offsets[first + to][1], float(likely[at, to]))
+
+
+class Reader(Protocol):
+    """Reads passages for a question. `name` says which it is."""
+
+    name: str
+
+    def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
+        """Return one reading a passage, in order."""
+        ...
+
+
+class BundledReader:
+    """The shipped reader, in ONNX Runtime; see `MODEL_CARD.md`."""
+
+    name = "shipped"
+
+    def __init__(self, encoder: Path, folder: Path) -> None:
+        self._encoder = encoder
+        self._graph = folder / "reader.onnx"
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        return onnxruntime.InferenceSession(str(self._graph), options, providers=["CPUExecutionProvider"])
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_file(str(self._encoder / "tokenizer.json"))
+
+    @cached_property
+    def _embeddings(self) -> np.ndarray:
+        return map_tensor(self._encoder / "model.safetensors", "embeddings.word_embeddings.weight")
+
+    def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
+        """Return one reading a passage, in order; each is read on its own, so none is padded to another's length."""
+        return [self._read(encode_pair(self._tokenizer, question, passage)) for passage in passages]
+
+    def _read(self, pair: EncodedPair) -> Reading:
+        embedded = self._embeddings[np.array(pair.token_ids)][None]
+        mask = np.ones((1, len(pair.token_ids)), dtype=np.int64)
+        numbers = self._session.run(None, {"inputs_embeds": embedded, "attention_mask": mask})[0][0]
+        scores = [
+            numbers[first:end, 0].mean() + numbers[first:end, 1].max() if end > first else np.nan
+            for first, end in pair.sentences
+        ]
+        return Reading(np.array(scores, dtype=np.float32), pair, numbers[:, 2:])
+
+
+class CrossEncoderReader:
+    """Any sentence-transformers CrossEncoder that gives one logit for a pair; it names no phrases."""
+
+    def __init__(self, name: str, model: Any) -> None:
+        self.name = name
+        self._model = model
+
+    def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
+        """Return one reading a passage, in order; each sentence is read under its title and headings."""
+        import torch
+
+        pairs = [
+            (question, "\n".join([*passage.context, f"{sentence.about} {passage.quote(sentence)}".strip()]))
+            for passage in passages
+            for sentence in passage.sentences
+        ]
+        scores = self._model.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False)
+        split = np.cumsum([len(passage.sentences) for passage in passages])[:-1]
+        return [Reading(part) for part in np.split(np.asarray(scores, dtype=np.float32), split)]
+
+
+def load_reader(reader: str, cache: Path, progress: Progress = lambda message: None) -> Reader | None:
+    """Load the reader that `reader` names: "" is the shipped one, "off" none, anything else a CrossEncoder.
+
+    Raises:
+        ModelError: it can't be assembled or loaded.
+    """
+    if reader == OFF or (not reader and not ADAPTERS.is_file()):
+        return None
+    if not reader:
+        encoder = bundled_model_folder(cache, progress)
+        return BundledReader(encoder, reader_folder(encoder, cache))
+    from sentence_transformers import CrossEncoder
+
+    try:
+        model = CrossEncoder(reader, device="cpu")
+    except Exception as error:
+        # What a broken model raises depends on the library that meets it first.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"The reader {reader} can't be loaded ({reason}); check MUNDAP_READER") from error
+    if model.num_labels != 1:
+        raise ModelError(
+            f"The reader {reader} gives {model.num_labels} numbers for a pair, not one; check MUNDAP_READER"
+        )
+    return CrossEncoderReader(reader, model)
+
+
+def map_tensor(path: Path, name: str) -> np.ndarray:
+    """Return one float32 tensor of a safetensors file, memory-mapped: only the rows that are used are read."""
+    with path.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(header_bytes))[name]
+    if entry["dtype"] != "F32":
+        raise ModelError(f"{path.name}: {name} is {entry['dtype']}, not F32")
+    tensor: np.ndarray = np.memmap(path, "<f4", "r", 8 + header_bytes + entry["data_offsets"][0], tuple(entry["shape"]))
+    return tensor
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers: np.ndarray = np.exp(logits - logits.max())
+    return powers / powers.sum()
