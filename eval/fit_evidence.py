@@ -24,6 +24,7 @@ from sklearn.metrics import roc_auc_score
 from eval.datasets import Dataset, Question, load_gold, squeeze
 from eval.training_corpora import (
     FOLDS,
+    HELD_OUT,
     SOURCE_DOCS,
     RememberingEmbedder,
     fold_of,
@@ -32,7 +33,7 @@ from eval.training_corpora import (
     open_folder,
 )
 from index.embedding import BUNDLED, SentenceTransformerEmbedder, load_embedder
-from index.reader import Reader
+from index.reader import Reader, load_reader
 from index.retriever import Retrieval, Retriever
 from server.answerers import evidence
 from server.answerers.evidence import (

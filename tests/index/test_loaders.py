@@ -11,7 +11,7 @@ from index.loaders import MAX_FILE_BYTES, SourceFile, load_document, read_source
 from index.loaders.markdown import load_markdown
 from tests.conftest import REPO
 
-RANDOM = random.Random(0).randbytes(5_000)  # noqa: S311 - the same bytes each time
+RANDOM = random.Random(0).randbytes(5_000)
 KOREAN = "과기정통부는 10월 29일 양해각서를 체결한다고 밝혔다. 장관이 서명한다.\n"
 JAPANESE = "日本と韓国は科学技術協力の覚書に署名した。会議は東京で開かれる予定です。\n"
 CHINESE = "中国和韩国签署了科学技术合作谅解备忘录。会议将在北京举行，双方代表出席了签字仪式。\n"

@@ -1,0 +1,146 @@
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+
+from eval import train_reader
+from eval.reader_examples import (
+    GOLD,
+    LabelledPassage,
+    ReadingExample,
+    key_spans,
+    make_group,
+    reading_examples,
+    vary_question,
+)
+from eval.training_corpora import HELD_OUT, fold_of, load_parallel, open_corpus
+from index.bundled_model import bundled_model_folder
+from index.documents import BlockKind, Passage, Sentence
+from index.reader.encoding import encode_pair
+
+CACHE = Path(__file__).resolve().parents[2] / "var" / "models"
+FACTS = {
+    "한강": ("한강 인도교는 1917년에 놓인 다리이다. 그 뒤로 많은 다리가 놓였다.", "인도교는 언제 놓였는가?", "1917년"),
+    "남산": ("남산의 높이는 262미터이다. 정상에는 탑이 서 있다.", "남산의 높이는 몇 미터인가?", "262미터"),
+    "북한산": ("북한산의 최고봉은 백운대이다. 높이는 836미터이다.", "북한산의 최고봉은 무엇인가?", "백운대"),
+    "설악산": ("설악산은 1970년에 국립공원이 되었다.", "설악산은 언제 국립공원이 되었는가?", "1970년"),
+    "지리산": ("지리산은 1967년에 국립공원이 되었다.", "지리산은 언제 국립공원이 되었는가?", "1967년"),
+}
+
+
+def squad():
+    """Two articles of each fact, since folds take articles in pairs."""
+    articles = []
+    for title, (text, asked, answer) in FACTS.items():
+        for name in (title, f"{title} 둘레길"):
+            qa = {"id": name, "question": asked, "answers": [{"text": answer}]}
+            articles.append({"title": name, "paragraphs": [{"context": f"{text} ({name})", "qas": [qa]}]})
+    return {"data": articles}
+
+
+@pytest.fixture(scope="module")
+def squad_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("squad") / "tiny.json"
+    path.write_text(json.dumps(squad(), ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def examples(squad_file, embedder, tmp_path_factory):
+    [dataset] = load_parallel([squad_file])
+    retriever = open_corpus(dataset, tmp_path_factory.mktemp("corpus"), embedder)
+    return list(reading_examples(dataset, retriever))
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return Tokenizer.from_file(str(bundled_model_folder(CACHE) / "tokenizer.json"))
+
+
+def test_each_question_comes_with_what_answers_it_and_hard_negatives(examples):
+    assert len(examples) == 10
+    for example in examples:
+        [positive] = [labelled for labelled in example.passages if any(labelled.answers)]
+        assert any(key in positive.passage.text for key in example.keys)
+        assert not positive.is_negative
+        assert any(labelled.is_negative for labelled in example.passages)
+
+
+def test_a_passage_that_holds_the_wording_elsewhere_is_no_negative():
+    passages = (LabelledPassage(one_sentence("1967년이다."), (False,), is_negative=False),)
+    example = ReadingExample("언제인가?", "ko", "x", 0, ("1967년",), passages)
+    assert make_group(example, None, random.Random(1)) is None
+
+
+def one_sentence(text):
+    return Passage("p", "d", 0, len(text), text, ("제목",), (Sentence(0, len(text), BlockKind.PARAGRAPH),))
+
+
+def test_answer_and_negative_make_one_group_and_sometimes_nothing_answers(examples, tokenizer):
+    groups = [make_group(examples[0], tokenizer, random.Random(seed)) for seed in range(60)]
+    answered = [any(any(answers) for answers in group.answers) for group in groups]
+    assert 0.5 < sum(answered) / len(answered) < 0.9
+    for group, is_answered in zip(groups, answered, strict=True):
+        assert len(group.pairs) == 2
+        assert bool(any(group.spans)) == is_answered
+
+
+def test_the_span_is_that_of_the_answer(examples, tokenizer):
+    for example in examples:
+        [positive] = [p for p in example.passages if any(p.answers)]
+        pair = encode_pair(tokenizer, example.question, positive.passage)
+        [(first, last)] = key_spans(positive, pair, example.keys)
+        start, end = pair.offsets[first][0], pair.offsets[last][1]
+        [sentence] = [s for s, answers in zip(positive.passage.sentences, positive.answers, strict=True) if answers]
+        told = positive.passage.quote(sentence)[start:end]
+        # Tokens may hold a particle beside the answer, never less than it.
+        assert example.keys[0] in told
+        assert len(told) <= len(example.keys[0]) + 3
+
+
+def test_questions_are_varied_but_never_lost():
+    rng = random.Random(3)
+    varied = {vary_question("남산의 높이는 무엇인가?", rng) for _ in range(200)}
+    assert len(varied) > 10
+    assert all(varied)
+    assert vary_question("?", rng) == "?"
+
+
+def test_articles_of_one_fold_are_held_out(examples):
+    assert {example.fold for example in examples} == set(range(5))
+    assert fold_of("0008") == fold_of("0009") == HELD_OUT
+
+
+def test_training_goes_on_where_it_was_interrupted(examples, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_reader, "LOG_EVERY", 2)
+    monkeypatch.setattr(train_reader, "SAVE_EVERY", 2)
+    encoder = bundled_model_folder(CACHE)
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    for folder, runs in ((whole, (4,)), (halves, (2, 4))):
+        folder.mkdir()
+        for until in runs:
+            training = train_reader.Training(examples, encoder, folder, steps=4, seed=1)
+            while training.done < until:
+                training.step()
+        training.save_adapters()
+    one, other = (load_file(folder / "adapters.safetensors") for folder in (whole, halves))
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], atol=2e-3, rtol=0.05)
+    log = [json.loads(line) for line in (halves / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [2, 4]
+    assert {"loss", "first", "auroc_near"} <= log[0].keys()
+
+
+def test_questions_over_other_languages_are_halved_and_the_projects_own_count_three_times():
+    def of(source):
+        return ReadingExample("?", "ko", source, 0, (), ())
+
+    chosen = train_reader.mixture([of("en over zh")] * 400 + [of(GOLD)] * 10 + [of("squad:x")] * 5, random.Random(1))
+    counts = {source: sum(e.source == source for e in chosen) for source in ("en over zh", GOLD, "squad:x")}
+    assert 150 < counts.pop("en over zh") < 250
+    assert counts == {GOLD: 30, "squad:x": 5}
