@@ -31,6 +31,15 @@ _JOINED_HANGUL = re.compile(r"(?<=[가-힣])[-·‧・\u119e](?=[가-힣])")
 _WORD_OR_CJK_RUN = re.compile(r"[ぁ-ヿ㐀-鿿豈-﫿々〆]+|[^\W_ぁ-ヿ㐀-鿿豈-﫿]+(?:[.,][0-9]+)*")
 _BREAK = re.compile(r"\s+")
 
+# Particles, endings, the copula, punctuation.
+_TRAILING_TAGS = ("J", "E", "VCP", "SF", "SP", "SE")
+_LOOSE = frozenset(".,!?;:·…、。，！？；：")
+_BRACKETS = {
+    one: other
+    for pair in ("()", "[]", "<>", "《》", "〈〉", "「」", "『』", "“”", "‘’", "（）", '""', "''")
+    for one, other in (pair, pair[::-1])
+}
+
 _lock = threading.Lock()
 
 
@@ -132,6 +141,31 @@ def noun_phrases(text: str) -> list[str]:
         elif token.tag != "XSN":  # a suffix behind something else, as in "첫 번째", is no noun of its own
             spans.append((token.start, token.end))
     return [text[start:end] for start, end in spans]
+
+
+def bare_phrase(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the span without the Korean particles and endings at its end and the punctuation at both ends.
+
+    Of "1989년에" "1989년" is left, of "백운대이다." "백운대". A span of nothing else is returned as it is.
+    """
+    bare_start, bare_end = start, end
+    if HANGUL.search(text, start, end):
+        for token in reversed(_kiwi().tokenize(text[start:end])):
+            if not token.tag.startswith(_TRAILING_TAGS):
+                break
+            bare_end = start + token.start
+    while bare_start < bare_end and _is_loose(text[bare_end - 1], text[bare_start : bare_end - 1]):
+        bare_end -= 1
+    while bare_start < bare_end and _is_loose(text[bare_start], text[bare_start + 1 : bare_end]):
+        bare_start += 1
+    return (bare_start, bare_end) if bare_start < bare_end else (start, end)
+
+
+def _is_loose(character: str, rest: str) -> bool:
+    """Whether `character`, beside the `rest` of a phrase, is white space or punctuation that doesn't belong to it."""
+    if character in _BRACKETS:
+        return _BRACKETS[character] not in rest
+    return character.isspace() or character in _LOOSE
 
 
 def _morphemes(text: str) -> Iterator[tuple[str, str]]:

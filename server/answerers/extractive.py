@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from index.morphemes import bare_phrase
 from index.reader import Reader
 from index.retriever import Hit, Retrieval
 from server.answerers.asked_kind import lacks_what_is_asked
@@ -79,7 +80,7 @@ def named_phrase(candidate: Candidate) -> tuple[int, int] | None:
         return None
     if focus.end - focus.start > FOCUS_SHARE * len(candidate.text):
         return None
-    return focus.start, focus.end
+    return bare_phrase(candidate.text, focus.start, focus.end)
 
 
 def _wants_a_quote_that_is_not_there(question: str, hits: tuple[Hit, ...]) -> bool:

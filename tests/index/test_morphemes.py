@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.morphemes import MAX_SENTENCE_CHARACTERS, search_terms, sentence_spans
+from index.morphemes import MAX_SENTENCE_CHARACTERS, bare_phrase, search_terms, sentence_spans
 
 LETTERS = '가나다한국은는요 \n\t.?!,"“”‘’()「」。、！？…·-abcDr3.5日本中国のです😀👨‍👩\u0301ẹㅋ①²\u3000\xa0\U00020000'
 MIXED = st.text(alphabet=LETTERS, max_size=80)
@@ -85,3 +85,24 @@ def test_a_term_holds_no_white_space_and_is_no_single_digit(text):
     for term in search_terms(text):
         assert term.split() == [term]
         assert len(term) > 1 or not term.isdigit()
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase", "bare"),
+    [
+        ("협력체는 1989년에 창설되었다.", "1989년에", "1989년"),
+        ("최고봉은 백운대이다.", "백운대이다.", "백운대"),
+        ("'한강'에서 열린다.", "'한강'에서", "'한강'"),
+        ("(서울)에서 열린다.", "(서울)에서", "(서울)"),
+        ("(서울에서) 열린다.", "(서울에서", "서울"),
+        ("It was founded in 1989, in Canberra.", "1989,", "1989"),
+        ("本部はシンガポールにある。", "シンガポール", "シンガポール"),
+        ("그는 '한강에서 살았다.", "'한강에서", "한강"),
+        ("에서", "에서", "에서"),
+        ("...", "...", "..."),
+    ],
+)
+def test_a_phrase_is_left_without_particles_and_loose_punctuation(text, phrase, bare):
+    start = text.index(phrase)
+    found, end = bare_phrase(text, start, start + len(phrase))
+    assert text[found:end] == bare
