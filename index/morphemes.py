@@ -34,11 +34,8 @@ _BREAK = re.compile(r"\s+")
 # Particles, endings, the copula, punctuation.
 _TRAILING_TAGS = ("J", "E", "VCP", "SF", "SP", "SE")
 _LOOSE = frozenset(".,!?;:·…、。，！？；：")
-_BRACKETS = {
-    one: other
-    for pair in ("()", "[]", "<>", "《》", "〈〉", "「」", "『』", "“”", "‘’", "（）", '""', "''")
-    for one, other in (pair, pair[::-1])
-}
+_OPENING, _CLOSING = "([<《〈「『“‘（\"'", ")]>》〉」』”’）\"'"
+_BRACKETS = dict(zip(_OPENING + _CLOSING, _CLOSING + _OPENING, strict=True))
 
 _lock = threading.Lock()
 

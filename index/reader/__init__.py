@@ -7,9 +7,7 @@ second, and the third and fourth are the logits of the first and the last token 
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +18,7 @@ from index.bundled_model import bundled_model_folder
 from index.documents import Passage
 from index.errors import ModelError
 from index.reader.encoding import EncodedPair, encode_pair
-from index.reader.graph import ADAPTERS, reader_folder
+from index.reader.graph import ADAPTERS, GRAPH, reader_folder
 
 OFF = "off"
 # A phrase that answers is short; a longer one is the sentence itself.
@@ -59,12 +57,12 @@ class Reading:
 
 
 class Reader(Protocol):
-    """Reads passages for a question. `name` says which it is."""
+    """Reads a passage for a question. `name` says which it is."""
 
     name: str
 
-    def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
-        """Return one reading a passage, in order."""
+    def read(self, question: str, passage: Passage) -> Reading:
+        """Return what the reader makes of one passage: one at a time, so that none waits for another's length."""
         ...
 
 
@@ -74,31 +72,16 @@ class BundledReader:
     name = "shipped"
 
     def __init__(self, encoder: Path, folder: Path) -> None:
-        self._encoder = encoder
-        self._graph = folder / "reader.onnx"
-
-    @cached_property
-    def _session(self) -> Any:
         import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        return onnxruntime.InferenceSession(str(self._graph), options, providers=["CPUExecutionProvider"])
-
-    @cached_property
-    def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer
 
-        return Tokenizer.from_file(str(self._encoder / "tokenizer.json"))
+        self._session = onnxruntime.InferenceSession(str(folder / GRAPH), providers=["CPUExecutionProvider"])
+        self._tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
+        self._embeddings = map_tensor(encoder / "model.safetensors", "embeddings.word_embeddings.weight")
 
-    @cached_property
-    def _embeddings(self) -> np.ndarray:
-        return map_tensor(self._encoder / "model.safetensors", "embeddings.word_embeddings.weight")
-
-    def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
-        """Return one reading a passage, in order; each is read on its own, so none is padded to another's length."""
-        return [self._read(encode_pair(self._tokenizer, question, passage)) for passage in passages]
-
-    def _read(self, pair: EncodedPair) -> Reading:
+    def read(self, question: str, passage: Passage) -> Reading:
+        """Return what the reader makes of one passage."""
+        pair = encode_pair(self._tokenizer, question, passage)
         embedded = self._embeddings[np.array(pair.token_ids)][None]
         mask = np.ones((1, len(pair.token_ids)), dtype=np.int64)
         numbers = self._session.run(None, {"inputs_embeds": embedded, "attention_mask": mask})[0][0]
@@ -116,18 +99,16 @@ class CrossEncoderReader:
         self.name = name
         self._model = model
 
-    def read(self, question: str, passages: Sequence[Passage]) -> list[Reading]:
-        """Return one reading a passage, in order; each sentence is read under its title and headings."""
+    def read(self, question: str, passage: Passage) -> Reading:
+        """Return what the model makes of one passage; each sentence is read under its title and headings."""
         import torch
 
         pairs = [
             (question, "\n".join([*passage.context, f"{sentence.about} {passage.quote(sentence)}".strip()]))
-            for passage in passages
             for sentence in passage.sentences
         ]
         scores = self._model.predict(pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False)
-        split = np.cumsum([len(passage.sentences) for passage in passages])[:-1]
-        return [Reading(part) for part in np.split(np.asarray(scores, dtype=np.float32), split)]
+        return Reading(np.asarray(scores, dtype=np.float32))
 
 
 def load_reader(reader: str, cache: Path, progress: Progress = lambda message: None) -> Reader | None:

@@ -14,6 +14,7 @@ from typing import Any
 from index.assembly import assembled_folder, file_digest
 
 ADAPTERS = Path(__file__).with_name("adapters.safetensors")
+GRAPH = "reader.onnx"
 # What the graph is depends on this code, on the adapters and on these packages; a change of any makes it anew.
 RECIPE = 1
 RECIPE_PACKAGES = ("torch", "transformers", "onnxruntime")
@@ -22,7 +23,7 @@ ADAPTER_SCALE = 2.0
 
 
 def reader_folder(encoder: Path, cache: Path, adapters: Path = ADAPTERS) -> Path:
-    """Return the folder below `cache` with `reader.onnx`, made from `encoder` and `adapters` when missing.
+    """Return the folder below `cache` with the file `GRAPH`, made from `encoder` and `adapters` when missing.
 
     Raises:
         ModelError: `cache` can't be written.
@@ -30,7 +31,7 @@ def reader_folder(encoder: Path, cache: Path, adapters: Path = ADAPTERS) -> Path
     versions = [f"{package}=={metadata.version(package)}" for package in RECIPE_PACKAGES]
     recipe = repr((RECIPE, encoder.name, file_digest(adapters), versions))
     folder = cache / f"reader-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    return assembled_folder(folder, lambda aside: _export(encoder, adapters, aside / "reader.onnx"))
+    return assembled_folder(folder, lambda aside: _export(encoder, adapters, aside / GRAPH))
 
 
 def _export(encoder: Path, adapters: Path, target: Path) -> None:
