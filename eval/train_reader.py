@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ from eval.training_corpora import (
 )
 from index.bundled_model import bundled_model_folder
 from index.embedding import BUNDLED, load_embedder
+from index.errors import InputError
 from index.reader.encoding import EncodedPair, encode_pair
 from index.reader.graph import ADAPTER_SCALE, ADAPTERS
 
@@ -133,13 +135,16 @@ def group_loss(numbers: Sequence[Tensor], group: Group) -> Tensor:
 Progress = Callable[[str, int, int], None]
 
 
-def train_reader(files: Sequence[Path], work: Path, steps: int, seed: int, progress: Progress) -> Path:
+def train_reader(
+    files: Sequence[Path], work: Path, start: Path | None, steps: int, seed: int, progress: Progress
+) -> Path:
     """Train on `files` and the tuning part of the project's own questions; return the file of the adapters.
 
-    Everything that is made on the way stays below `work`: a training that was interrupted goes on where it last saved.
+    It begins with the adapters in `start`, or with none. Everything that is made on the way stays below `work`: a
+    training that was interrupted goes on where it last saved.
 
     Raises:
-        InputError: a file is not of SQuAD's form.
+        InputError: a file is not of SQuAD's form, or `start` holds no adapters.
     """
     work.mkdir(parents=True, exist_ok=True)
     embedder = RememberingEmbedder(load_embedder(BUNDLED, work))
@@ -151,7 +156,7 @@ def train_reader(files: Sequence[Path], work: Path, steps: int, seed: int, progr
         examples += reading_examples(dataset, retriever)
     examples += gold_reading_examples(open_folder(SOURCE_DOCS, work / "gold", embedder))
     progress("Searching", len(datasets), len(datasets))
-    training = Training(examples, bundled_model_folder(work), work, steps, seed)
+    training = Training(examples, bundled_model_folder(work), work, steps, seed, start)
     while training.done < steps:
         training.step()
         progress("Training", training.done, steps)
@@ -162,7 +167,13 @@ class Training:
     """One run over `examples`, from the checkpoint in `work` where there is one."""
 
     def __init__(
-        self, examples: Sequence[ReadingExample], encoder: Path, work: Path, steps: int, seed: int = 1
+        self,
+        examples: Sequence[ReadingExample],
+        encoder: Path,
+        work: Path,
+        steps: int,
+        seed: int = 1,
+        start: Path | None = None,
     ) -> None:
         torch.manual_seed(seed)
         rng = random.Random(seed)  # noqa: S311 - not for secrets
@@ -171,6 +182,8 @@ class Training:
         self._tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
         self._model = ReaderModel(encoder)
         self._trained = self._model.trained()
+        if start:
+            load_adapters(self._model, start)
         self._optimizer = torch.optim.AdamW(self._trained.values(), lr=RATE, weight_decay=0.01, betas=(0.9, 0.98))
         warm_up = max(1, steps // 30)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -236,6 +249,21 @@ class Training:
             next(self._batches)
 
 
+def load_adapters(model: ReaderModel, path: Path) -> None:
+    """Put the adapters of `path` into `model`.
+
+    Raises:
+        InputError: it holds none, or those of another form.
+    """
+    try:
+        tensors = load_file(path)
+        missing, unexpected = model.load_state_dict(tensors, strict=False)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise InputError(f"{path}: not a file of adapters: {str(error).splitlines()[0]}") from error
+    if unexpected or model.trained().keys() & set(missing):
+        raise InputError(f"{path}: not the adapters of this reader")
+
+
 def mixture(examples: Sequence[ReadingExample], rng: random.Random) -> list[ReadingExample]:
     """Return half of the questions over another language, and the project's own three times."""
     chosen = [example for example in examples if " over " not in example.source or rng.random() < CROSSED_SHARE]
@@ -259,7 +287,7 @@ def batches(examples: Sequence[ReadingExample], tokenizer: Tokenizer, seed: int)
 
 
 def held_out_figures(model: ReaderModel, tokenizer: Tokenizer, examples: Sequence[ReadingExample]) -> dict[str, float]:
-    """Return how often the best sentence of the four best passages answers, and the AUROC with those that do hidden."""
+    """Return how often the best sentence of four passages answers, and the AUROC with those that do hidden, if any."""
     model.eval()
     first, full, near = [], [], []
     with torch.no_grad():
@@ -275,5 +303,7 @@ def held_out_figures(model: ReaderModel, tokenizer: Tokenizer, examples: Sequenc
             hidden = [s.max().item() for s, labelled in zip(scores, passages, strict=True) if not any(labelled.answers)]
             if hidden:
                 near.append(max(hidden))
+    if not full or not near:
+        return {}
     area = roc_auc_score([1] * len(full) + [0] * len(near), full + near)
     return {"first": round(float(np.mean(first)), 4), "auroc_near": round(float(area), 4)}

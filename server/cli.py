@@ -271,6 +271,7 @@ def eval_check() -> None:
 def train_reader(
     files: Annotated[list[Path], typer.Argument(help="Question-answering sets in SQuAD's form.", show_default=False)],
     work: Annotated[Path, typer.Option(help="Folder for indexes, checkpoint, log and the adapters that come out.")],
+    start: Annotated[Path | None, typer.Option(help="Adapters to begin with.  [default: none]")] = None,
     steps: Annotated[int, typer.Option(min=1, help="How many batches of four questions to learn from.")] = 3100,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 1,
 ) -> None:
@@ -279,7 +280,7 @@ def train_reader(
     from index.reader.graph import ADAPTERS
 
     with _progress_bar() as progress:
-        adapters = train(files, work, steps, seed, progress)
+        adapters = train(files, work, start, steps, seed, progress)
     print(f"wrote {adapters}; to use it, put it in the place of {ADAPTERS}")
 
 

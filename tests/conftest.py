@@ -28,7 +28,7 @@ class FakeEmbedder:
     def embed_questions(self, texts: list[str]) -> np.ndarray:
         return self._vectors(texts)
 
-    def embed_passages(self, texts: list[str], batch_size: int = 16) -> np.ndarray:  # noqa: ARG002 - the interface
+    def embed_passages(self, texts: list[str], batch_size: int = 16) -> np.ndarray:
         return self._vectors(texts)
 
     def _vectors(self, texts: list[str]) -> np.ndarray:

@@ -1,13 +1,16 @@
 """Answers in the documents' own words: the one to three sentences that answer, verbatim."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+import numpy as np
 
 from index.morphemes import bare_phrase
 from index.reader import Reader
 from index.retriever import Hit, Retrieval
-from server.answerers.asked_kind import lacks_what_is_asked
+from server.answerers.asked_kind import asked_kind, lacks_what_is_asked, missing_kinds
 from server.answerers.evidence import Candidate, character_bigrams, weigh_evidence
 from server.phrases import phrase
 
@@ -16,6 +19,8 @@ RELATED_PASSAGES = 3
 # How far below the best sentence, in logits, another may score and still be shown.
 MARGIN = 0.35
 MARGIN_FOR_LISTS = 1.2
+# What a sentence that covers all of what is still missing gains over one that covers none of it, in logits.
+COVERAGE = 1.0
 TOO_SIMILAR = 0.8
 # How sure the reader must be of a phrase for it to be named, and how much of its sentence it may be.
 FOCUS_FROM = 0.5
@@ -54,22 +59,41 @@ def extract(question: str, retrieval: Retrieval, reader: Reader | None = None) -
     elif ranked and lacks_what_is_asked(question, ranked[0].text):
         confidence = min(confidence, evidence.related_from)
     if confidence >= evidence.answered_from:
-        chosen = choose_sentences(question, ranked)
+        chosen = choose_sentences(question, retrieval.terms, ranked)
         return Extract(Finding.DIRECT, confidence, ranked, tuple(sorted(chosen, key=_place)))
     if confidence >= evidence.related_from:
         return Extract(Finding.NEAR, confidence, ranked, nearest=retrieval.hits[:RELATED_PASSAGES])
     return Extract(Finding.NOTHING, confidence, ranked)
 
 
-def choose_sentences(question: str, ranked: tuple[Candidate, ...]) -> list[Candidate]:
-    """Return the best candidate and those, `MAX_SENTENCES` at most, that score nearly as well and add something."""
-    margin = MARGIN_FOR_LISTS if phrase("asks_for_several").search(question) else MARGIN
+def choose_sentences(question: str, terms: dict[str, float], ranked: Sequence[Candidate]) -> list[Candidate]:
+    """Return the best candidate and up to two that score nearly as well, so that together they cover the question.
+
+    `terms` are those of the question with their idf. Of the candidates within the margin the next is the one that adds
+    most: its logit and, `COVERAGE` logits each, the shares of the terms and of the kinds of things asked for that no
+    chosen sentence has yet. A sentence that says the same as a chosen one is passed over.
+    """
+    asked = asked_kind(question)
+    several = phrase("asks_for_several").search(question) or len(asked.kinds - {"counter"}) > 1
+    margin = MARGIN_FOR_LISTS if several else MARGIN
+    near = [candidate for candidate in ranked[1:] if ranked[0].score - candidate.score <= margin]
     chosen = [ranked[0]]
-    for candidate in ranked[1:]:
-        if len(chosen) == MAX_SENTENCES or ranked[0].score - candidate.score > margin:
+    while len(chosen) < MAX_SENTENCES:
+        near = [c for c in near if not any(_overlap(c.terms, other.terms) > TOO_SIMILAR for other in chosen)]
+        if not near:
             break
-        if not any(_overlap(candidate.terms, other.terms) > TOO_SIMILAR for other in chosen):
-            chosen.append(candidate)
+        told = frozenset[str]().union(*(candidate.terms for candidate in chosen))
+        missing = np.min([missing_kinds(asked, candidate.text) for candidate in chosen], axis=0)
+
+        def gain(candidate: Candidate, told: frozenset[str] = told, missing: np.ndarray = missing) -> float:
+            new_terms = sum(idf for term, idf in terms.items() if term in candidate.terms - told)
+            new_kinds = (missing - missing_kinds(asked, candidate.text)).clip(0).sum()
+            shares = new_terms / (sum(terms.values()) or 1) + new_kinds / (len(asked.kinds) or 1)
+            return candidate.score + COVERAGE * float(shares)
+
+        best = max(near, key=gain)
+        chosen.append(best)
+        near.remove(best)
     return chosen
 
 

@@ -20,7 +20,9 @@ from eval.reader_examples import (
 from eval.training_corpora import HELD_OUT, fold_of, load_parallel, open_corpus
 from index.bundled_model import bundled_model_folder
 from index.documents import BlockKind, Passage, Sentence
+from index.errors import InputError
 from index.reader.encoding import encode_pair
+from index.reader.graph import ADAPTERS
 
 CACHE = Path(__file__).resolve().parents[2] / "var" / "models"
 FACTS = {
@@ -134,6 +136,23 @@ def test_training_goes_on_where_it_was_interrupted(examples, tmp_path, monkeypat
     log = [json.loads(line) for line in (halves / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [2, 4]
     assert {"loss", "first", "auroc_near"} <= log[0].keys()
+
+
+def test_training_can_begin_with_adapters(tmp_path):
+    encoder = bundled_model_folder(CACHE)
+    training = train_reader.Training([], encoder, tmp_path, steps=1, start=ADAPTERS)
+    shipped, begun = load_file(ADAPTERS), load_file(training.save_adapters())
+    assert shipped.keys() == begun.keys()
+    assert all(torch.equal(shipped[name], begun[name]) for name in shipped)
+
+
+def test_a_file_without_adapters_is_named(tmp_path):
+    encoder = bundled_model_folder(CACHE)
+    (tmp_path / "text").write_text("none")
+    with pytest.raises(InputError, match="text: not a file of adapters"):
+        train_reader.Training([], encoder, tmp_path, steps=1, start=tmp_path / "text")
+    with pytest.raises(InputError, match="not the adapters of this reader"):
+        train_reader.Training([], encoder, tmp_path, steps=1, start=encoder / "model.safetensors")
 
 
 def test_questions_over_other_languages_are_halved_and_the_projects_own_count_three_times():
