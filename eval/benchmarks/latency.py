@@ -1,14 +1,17 @@
-"""What a warm question costs beside its embedding alone: `make bench`.
+"""What a warm question costs beside its embedding alone, without and with the reader: `make bench`.
 
-Embedding and answering are timed in turn, question by question, so that a noisy machine disturbs both alike. The first
-round is not counted.
+Embedding and both ways of answering are timed in turn, question by question, so that a noisy machine disturbs all
+alike. The first round is not counted. Memory is read from /proc, so this runs on Linux.
 """
 
 import json
 import statistics
 import time
+from collections.abc import Callable
+from pathlib import Path
 
-from server.chat import create_chat
+from index.reader import load_reader
+from server.chat import Chat, create_chat, load_models
 from server.settings import Settings
 
 ROUNDS = 8
@@ -25,30 +28,52 @@ QUESTIONS = (
 
 
 def main() -> None:
-    """Print the medians and their ratio as a table and as JSON."""
-    chat = create_chat(Settings())
-    embedding, answering, ratios = [], [], []
+    """Print medians and ratios as a table and as JSON."""
+    settings = Settings()
+    plain = create_chat(settings, load_models(settings.model_copy(update={"reader": "off"})))
+    plain.answer_question(QUESTIONS[0])
+    before = _resident_mb()
+    reading = Chat(plain.retriever, load_reader(settings.reader, settings.model_cache))
+    for question in QUESTIONS:
+        reading.answer_question(question)
+    reader_mb = _resident_mb() - before
+    ways: dict[str, Callable[[str], object]] = {
+        "embedding": lambda question: plain.retriever.embedder.embed_questions([question]),
+        "plain": plain.answer_question,
+        "reading": reading.answer_question,
+    }
+    times: dict[str, list[float]] = {way: [] for way in ways}
     for round_ in range(ROUNDS + 1):
         for question in QUESTIONS:
-            started = time.perf_counter()
-            chat.retriever.embedder.embed_questions([question])
-            embedded = time.perf_counter()
-            chat.answer_question(question)
-            answered = time.perf_counter()
-            if round_:
-                embedding.append((embedded - started) * 1000)
-                answering.append((answered - embedded) * 1000)
-                ratios.append(answering[-1] / embedding[-1])
+            for way, ask in ways.items():
+                started = time.perf_counter()
+                ask(question)
+                if round_:
+                    times[way].append((time.perf_counter() - started) * 1000)
+    embedding, without, with_reader = times.values()
     figures = {
         "embedding_ms_p50": round(statistics.median(embedding), 2),
-        "answer_ms_p50": round(statistics.median(answering), 2),
-        "answer_ms_p95": round(statistics.quantiles(answering, n=20)[-1], 2),
-        "ratio_p50": round(statistics.median(ratios), 3),
-        "questions": len(ratios),
+        "answer_ms_p50": round(statistics.median(without), 2),
+        "answer_with_reader_ms_p50": round(statistics.median(with_reader), 2),
+        "answer_with_reader_ms_p95": round(statistics.quantiles(with_reader, n=20)[-1], 2),
+        "ratio_p50": round(statistics.median(_ratios(without, embedding)), 3),
+        "ratio_with_reader_p50": round(statistics.median(_ratios(with_reader, embedding)), 3),
+        "reader_adds_mb": reader_mb,
+        "questions": len(embedding),
     }
     for name, value in figures.items():
-        print(f"{name:20} {value:>8}")
+        print(f"{name:26} {value:>8}")
     print(json.dumps(figures))
+
+
+def _ratios(numerators: list[float], denominators: list[float]) -> list[float]:
+    return [one / other for one, other in zip(numerators, denominators, strict=True)]
+
+
+def _resident_mb() -> int:
+    """Return the memory that this process holds itself, in MB; pages of mapped files can be given back at any time."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("RssAnon:")[1].split()[0]) // 1024
 
 
 if __name__ == "__main__":
