@@ -50,16 +50,15 @@ class Reading:
         if first == end:
             return None
         starts, ends = _softmax(self.ends[first:end, 0]), _softmax(self.ends[first:end, 1])
-        likely = np.triu(np.outer(starts, ends)) - np.triu(np.outer(starts, ends), MAX_FOCUS_TOKENS)
+        likely = np.triu(np.outer(starts, ends))
+        likely -= np.triu(likely, MAX_FOCUS_TOKENS)
         at, to = np.unravel_index(int(likely.argmax()), likely.shape)
         offsets = self.pair.offsets
         return Focus(offsets[first + at][0], offsets[first + to][1], float(likely[at, to]))
 
 
 class Reader(Protocol):
-    """Reads a passage for a question. `name` says which it is."""
-
-    name: str
+    """Reads a passage for a question."""
 
     def read(self, question: str, passage: Passage) -> Reading:
         """Return what the reader makes of one passage: one at a time, so that none waits for another's length."""
@@ -68,8 +67,6 @@ class Reader(Protocol):
 
 class BundledReader:
     """The shipped reader, in ONNX Runtime; see `MODEL_CARD.md`."""
-
-    name = "shipped"
 
     def __init__(self, encoder: Path, folder: Path) -> None:
         import onnxruntime
@@ -95,8 +92,7 @@ class BundledReader:
 class CrossEncoderReader:
     """Any sentence-transformers CrossEncoder that gives one logit for a pair; it names no phrases."""
 
-    def __init__(self, name: str, model: Any) -> None:
-        self.name = name
+    def __init__(self, model: Any) -> None:
         self._model = model
 
     def read(self, question: str, passage: Passage) -> Reading:
@@ -134,7 +130,7 @@ def load_reader(reader: str, cache: Path, progress: Progress = lambda message: N
         raise ModelError(
             f"The reader {reader} gives {model.num_labels} numbers for a pair, not one; check MUNDAP_READER"
         )
-    return CrossEncoderReader(reader, model)
+    return CrossEncoderReader(model)
 
 
 def map_tensor(path: Path, name: str) -> np.ndarray:

@@ -99,8 +99,6 @@ def test_nothing_is_named_in_a_sentence_that_was_not_read(retriever):
 class StubReader:
     """Gives each sentence the logit that it is told, and counts what it reads."""
 
-    name = "stub"
-
     def __init__(self, logit):
         self.logit = logit
         self.read_passages = 0
