@@ -36,6 +36,7 @@ from index.embedding import BUNDLED, SentenceTransformerEmbedder, load_embedder
 from index.reader import Reader, load_reader
 from index.retriever import Retrieval, Retriever
 from server.answerers import evidence
+from server.answerers.asked_kind import lacks_what_is_asked
 from server.answerers.evidence import (
     ANSWER_FEATURES,
     PASSAGES_WEIGHED,
@@ -50,9 +51,10 @@ from server.conversation import Turn, clean_question, standalone_question
 CLASS_WEIGHT = {"full": 2.0, "near": 1.5, "far": 0.7}
 GOLD = "gold (tuning part)"
 GOLD_WEIGHT = 10
-# What thresholds are set to: at most so many near questions answered, and so many shown what is near.
+# What thresholds are set to: the share of near questions that may be answered, and of far ones that may be shown
+# something near.
 FALSE_ANSWERS = 0.1
-NEAR_SHOWN = 0.7
+FAR_SHOWN = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +166,30 @@ def fit_read(examples: list[ReadExample]) -> dict[str, dict[str, float]]:
     features = np.concatenate([evidence.read_sentence_features(one.candidates) for one in full])
     of_sentence = np.concatenate([[_weight(one.example)] * len(one.candidates) for one in full])
     sentence = _logistic(features, np.concatenate([one.answers for one in full]), of_sentence)
-    rows = np.stack([_read_row(one, sentence)[0] for one in examples])
+    rows = np.stack([_read_row(one, sentence)[1] for one in examples])
     answer = _logistic(rows, *_labels_and_weights([one.example for one in examples]))
     return {"sentence": _named(READ_SENTENCE_FEATURES, sentence), "answer": _named(READ_ANSWER_FEATURES, answer)}
+
+
+def plain_logits(examples: list[Example], weights: dict[str, dict[str, float]]) -> list[float]:
+    """Return the logit of each question as a whole by the plain weights, as it decides about an answer."""
+    sentence, answer = _vector(SENTENCE_FEATURES, weights["sentence"]), _vector(ANSWER_FEATURES, weights["answer"])
+    weighed = [_plainly_weighed(one, sentence)[:2] for one in examples]
+    return [_deciding(one, ranked, row, answer) for one, (ranked, row) in zip(examples, weighed, strict=True)]
+
+
+def read_logits(examples: list[ReadExample], weights: dict[str, dict[str, float]]) -> list[float]:
+    """Return the logit of each question as a whole after reading, as it decides about an answer."""
+    sentence = _vector(READ_SENTENCE_FEATURES, weights["sentence"])
+    answer = _vector(READ_ANSWER_FEATURES, weights["answer"])
+    weighed = [_read_row(one, sentence)[:2] for one in examples]
+    return [_deciding(one.example, ranked, row, answer) for one, (ranked, row) in zip(examples, weighed, strict=True)]
+
+
+def _deciding(example: Example, ranked: tuple[Candidate, ...], row: np.ndarray, weights: np.ndarray) -> float:
+    """Return the logit, or a very low one where the answerer abstains whatever it is."""
+    lacking = lacks_what_is_asked(example.question, ranked[0].text)
+    return -30.0 if lacking else float(row @ weights[:-1] + weights[-1])
 
 
 def _features(example: Example) -> np.ndarray:
@@ -184,12 +207,12 @@ def _plainly_weighed(example: Example, weights: np.ndarray) -> tuple[tuple[Candi
     )
 
 
-def _read_row(one: ReadExample, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the features of the question, and which of the candidates, ranked after reading, answer."""
+def _read_row(one: ReadExample, weights: np.ndarray) -> tuple[tuple[Candidate, ...], np.ndarray, np.ndarray]:
+    """Return the candidates ranked after reading, the features of the question, and which of the candidates answer."""
     scores = evidence.read_sentence_features(one.candidates) @ weights[:-1] + weights[-1]
     ranked = evidence.rank(one.candidates, scores)
     row = evidence.read_answer_features(ranked, one.candidates[0].score, one.plain_logit)
-    return row, one.answers[np.argsort(-scores, kind="stable")]
+    return ranked, row, one.answers[np.argsort(-scores, kind="stable")]
 
 
 def _labels_and_weights(examples: list[Example]) -> tuple[np.ndarray, np.ndarray]:
@@ -252,7 +275,7 @@ def graded_read(examples: list[ReadExample]) -> list[Graded]:
         sentence = _vector(READ_SENTENCE_FEATURES, weights["sentence"])
         answer = _vector(READ_ANSWER_FEATURES, weights["answer"])
         for one in (one for one in examples if one.example.topic in held):
-            row, answers = _read_row(one, sentence)
+            _, row, answers = _read_row(one, sentence)
             graded.append(_graded(one.example, answers, row, answer))
     return graded
 
@@ -271,6 +294,8 @@ def report(graded: list[Graded]) -> None:
             for mode in ("full", "near", "far")
         }
         full = [one for one in graded if (one.source, one.mode) == (source, "full")]
+        if not full:
+            continue
         first, third = np.mean([one.first for one in full]), np.mean([one.in_three for one in full])
         threshold = np.quantile(logits["full"], 0.1)
         areas, false = [], []
@@ -284,16 +309,21 @@ def report(graded: list[Graded]) -> None:
         )
 
 
-def thresholds(graded: list[Graded]) -> dict[str, float]:
+def thresholds(graded: list[Graded], near_gold: list[float]) -> dict[str, float]:
     """Return from which probability on to answer, and from which on to show what is near.
 
-    The first is the least at which at most `FALSE_ANSWERS` of the near questions are answered, read off the
-    risk-coverage curve of held-out articles; the second leaves `NEAR_SHOWN` of the near questions with something.
+    The first is the least, but no less than one half, at which at most `FALSE_ANSWERS` of the near questions of the
+    project's own tuning part are answered, whose logits are `near_gold`; the second the least at which at most
+    `FAR_SHOWN` of the far questions are shown anything.
     """
-    near = np.array([one.logit for one in graded if one.mode == "near"])
-    logits = np.quantile(near, [1 - FALSE_ANSWERS, 1 - NEAR_SHOWN])
-    answered, related = (1 / (1 + np.exp(-logits))).tolist()
+    far = [one.logit for one in graded if one.mode == "far"]
+    answered = max(0.5, _probability(np.quantile(near_gold, 1 - FALSE_ANSWERS)))
+    related = min(answered, _probability(np.quantile(far, 1 - FAR_SHOWN)))
     return {"answered_from": round(answered, 3), "related_from": round(related, 3)}
+
+
+def _probability(logit: float) -> float:
+    return float(1 / (1 + np.exp(-logit)))
 
 
 def main() -> None:
@@ -311,22 +341,26 @@ def main() -> None:
         print(f"{dataset.name}: {len(dataset.questions)} questions over {len(dataset.corpus)} paragraphs", flush=True)
         examples += examples_of(dataset, arguments.work / dataset.name.replace(":", "-").replace(" ", "-"), embedder)
     examples += gold_examples(arguments.work / "gold", embedder)
-    weights: dict[str, dict[str, object]] = {"plain": {}, "read": {}}
+    stages: dict[str, dict[str, object]] = {"plain": {}, "read": {}}
     for key, same in (("same", True), ("other", False)):
         chosen = [example for example in examples if example.same_language is same]
+        near_gold = [example for example in chosen if example.source == GOLD and example.mode == "near"]
         print(f"\nQuestion and passage in the {key} language: {len(chosen)} examples")
         graded = graded_plain(chosen)
         report(graded)
-        weights["plain"][key] = fit(chosen) | thresholds(graded)
+        weights = fit(chosen)
+        stages["plain"][key] = weights | thresholds(graded, plain_logits(near_gold, weights))
         if reader:
             learned = fit([example for example in chosen if example.fold != HELD_OUT])
             held_out = read_examples([e for e in chosen if e.fold == HELD_OUT], learned, reader)
             graded = graded_read(held_out)
             print("after reading, articles that the reader never saw:")
             report(graded)
-            weights["read"][key] = fit_read(held_out) | thresholds(graded)
+            weights = fit_read(held_out)
+            near_read = read_examples(near_gold, learned, reader)
+            stages["read"][key] = weights | thresholds(graded, read_logits(near_read, weights))
     if arguments.write:
-        evidence.WEIGHTS_FILE.write_text(json.dumps(weights, indent=1) + "\n", encoding="utf-8")
+        evidence.WEIGHTS_FILE.write_text(json.dumps(stages, indent=1) + "\n", encoding="utf-8")
         print(f"wrote {evidence.WEIGHTS_FILE}")
 
 
