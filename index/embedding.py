@@ -26,6 +26,11 @@ class SentenceTransformerEmbedder:
         self.dimension: int = model.get_embedding_dimension()
         self._model = model
 
+    @property
+    def bundled_tokenizer(self) -> Any:
+        """The tokenizer of the bundled model, or None when this is another; its settings must not be changed."""
+        return self._model.tokenizer.backend_tokenizer if self.name == MODEL_NAME else None
+
     def embed_questions(self, texts: list[str]) -> np.ndarray:
         """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the model's query prompt."""
         return self._vectors(self._model.encode_query(texts, batch_size=1, **_ENCODING))

@@ -100,8 +100,13 @@ def _small_talk_kind(part: str) -> str | None:
     return next((kind for kind in _SMALL_TALK if phrase(kind).fullmatch(bare)), None)
 
 
+_PATH = re.compile(r"(?:\.{0,2}/|[a-z]+://|[a-z]:\\)\S*", re.IGNORECASE)
+
+
 def is_noise(question: str) -> bool:
-    """Whether `question` holds no words at all: punctuation, lone Korean letters, one character over and over."""
+    """Whether `question` asks nothing: punctuation, lone Korean letters, one character over and over, a path alone."""
+    if _PATH.fullmatch(question):
+        return True
     letters = [character for character in question.casefold() if character.isalnum()]
     lone = sum("ㄱ" <= character <= "ㆎ" for character in letters)
     return lone == len(letters) or (len(letters) > 10 and len(set(letters)) < 4)

@@ -9,7 +9,7 @@ second, and the third and fourth are the logits of the first and the last token 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from index.documents import Passage
 from index.errors import ModelError
 from index.reader.encoding import EncodedPair, encode_pair
 from index.reader.graph import ADAPTERS, GRAPH, reader_folder
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 OFF = "off"
 # A phrase that answers is short; a longer one is the sentence itself.
@@ -68,12 +71,11 @@ class Reader(Protocol):
 class BundledReader:
     """The shipped reader, in ONNX Runtime; see `MODEL_CARD.md`."""
 
-    def __init__(self, encoder: Path, folder: Path) -> None:
+    def __init__(self, encoder: Path, folder: Path, tokenizer: "Tokenizer") -> None:
         import onnxruntime
-        from tokenizers import Tokenizer
 
         self._session = onnxruntime.InferenceSession(str(folder / GRAPH), providers=["CPUExecutionProvider"])
-        self._tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
+        self._tokenizer = tokenizer
         self._embeddings = map_tensor(encoder / "model.safetensors", "embeddings.word_embeddings.weight")
 
     def read(self, question: str, passage: Passage) -> Reading:
@@ -107,8 +109,12 @@ class CrossEncoderReader:
         return Reading(np.asarray(scores, dtype=np.float32))
 
 
-def load_reader(reader: str, cache: Path, progress: Progress = lambda message: None) -> Reader | None:
+def load_reader(
+    reader: str, cache: Path, progress: Progress = lambda message: None, tokenizer: "Tokenizer | None" = None
+) -> Reader | None:
     """Load the reader that `reader` names: "" is the shipped one, "off" none, anything else a CrossEncoder.
+
+    `tokenizer` is that of the bundled model where it is loaded already; a second one takes 200 MB.
 
     Raises:
         ModelError: it can't be assembled or loaded.
@@ -117,7 +123,11 @@ def load_reader(reader: str, cache: Path, progress: Progress = lambda message: N
         return None
     if not reader:
         encoder = bundled_model_folder(cache, progress)
-        return BundledReader(encoder, reader_folder(encoder, cache))
+        if tokenizer is None:
+            from tokenizers import Tokenizer
+
+            tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
+        return BundledReader(encoder, reader_folder(encoder, cache), tokenizer)
     from sentence_transformers import CrossEncoder
 
     try:

@@ -32,7 +32,8 @@ def encode_pair(tokenizer: "Tokenizer", question: str, passage: Passage) -> Enco
     """Encode `question` with `passage`; sentences past the last that fits are left out, one too long is cut."""
     texts = [question, " · ".join(passage.context)]
     texts += chain.from_iterable((sentence.about, passage.quote(sentence)) for sentence in passage.sentences)
-    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+    # One by one: a batch would be padded where the tokenizer is shared with the embedder.
+    encodings = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
     token_ids = [_START, *encodings[0].ids[:MAX_QUESTION_TOKENS], _END, _END]
     token_ids += [*encodings[1].ids[:MAX_CONTEXT_TOKENS], _END]
     offsets = [(0, 0)] * len(token_ids)

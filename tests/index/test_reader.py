@@ -147,7 +147,8 @@ def test_hostile_text_is_read_without_harm(reader, text):
     for question, read in ((text, FOUNDED), ("언제?", passage(text, "1989년이다.", title=text))):
         reading = reader.read(question, read)
         assert len(reading.scores) == len(read.sentences)
-        assert np.isfinite(reading.scores[0]) or not text.strip("\x00\x01 ")
+        # Of a text without any letter that the vocabulary knows nothing is read.
+        assert not np.isinf(reading.scores).any()
         for position, sentence in enumerate(read.sentences):
             focus = reading.focus(position)
             assert focus is None or 0 <= focus.start <= focus.end <= len(read.quote(sentence))

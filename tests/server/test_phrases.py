@@ -123,8 +123,13 @@ def test_ordinary_questions_are_neither_attacks_nor_small_talk_nor_noise():
 
 
 @pytest.mark.parametrize(
-    "noise", ["?!...", "ㅁㄴㅇㄹ ㅁㄴㅇㄹㅁㄴㅇ", "ㅋㅋㅋㅋ", "가" * 300, "Ha ha ha ha ha ha", "!@#$%^&*()", "😀😀", "ㅤ"]
-)
+    "noise",
+    [
+        "?!...", "ㅁㄴㅇㄹ ㅁㄴㅇㄹㅁㄴㅇ", "ㅋㅋㅋㅋ", "가" * 300, "Ha ha ha ha ha ha", "!@#$%^&*()", "😀😀", "ㅤ",
+        "../../../etc/passwd",
+        "https://example.org/?q=1", "C:\\Windows\\win.ini",
+    ],
+)  # fmt: skip
 def test_noise_is_found_nowhere(chat, noise):
     assert is_noise(noise)
     assert chat.answer_question(noise).status == "not_found"
