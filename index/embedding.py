@@ -18,18 +18,20 @@ BUNDLED = "bundled"
 class SentenceTransformerEmbedder:
     """Any sentence-transformers model, with the model's own prompts for questions and passages.
 
-    `name` says which model it is in manifests and messages; `dimension` is the length of its vectors.
+    `name` says which model it is in manifests and messages; `dimension` is the length of its vectors; `folder` is that
+    of the bundled model, None for others.
     """
 
-    def __init__(self, name: str, model: Any) -> None:
+    def __init__(self, name: str, model: Any, folder: Path | None = None) -> None:
         self.name = name
+        self.folder = folder
         self.dimension: int = model.get_embedding_dimension()
         self._model = model
 
     @property
-    def bundled_tokenizer(self) -> Any:
-        """The tokenizer of the bundled model, or None when this is another; its settings must not be changed."""
-        return self._model.tokenizer.backend_tokenizer if self.name == MODEL_NAME else None
+    def tokenizer(self) -> Any:
+        """The model's own tokenizer, of the library `tokenizers`; its settings must not be changed."""
+        return self._model.tokenizer.backend_tokenizer
 
     def embed_questions(self, texts: list[str]) -> np.ndarray:
         """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the model's query prompt."""
@@ -54,7 +56,8 @@ def load_embedder(model: str, cache: Path, progress: Progress = lambda message: 
     """
     _quiet_libraries()
     if model == BUNDLED:
-        return SentenceTransformerEmbedder(MODEL_NAME, _load_onnx(bundled_model_folder(cache, progress)))
+        folder = bundled_model_folder(cache, progress)
+        return SentenceTransformerEmbedder(MODEL_NAME, _load_onnx(folder), folder)
     try:
         return SentenceTransformerEmbedder(model, _load_any(model))
     except Exception as error:

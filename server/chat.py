@@ -158,7 +158,7 @@ def load_models(settings: Settings, progress: Progress | None = None) -> Models:
     with ThreadPoolExecutor(1) as beside:
         languages = beside.submit(_warm_up_languages)
         embedder = load_embedder(settings.embedding_model, settings.model_cache, say)
-        reader = load_reader(settings.reader, settings.model_cache, say, embedder.bundled_tokenizer)
+        reader = load_reader(settings.reader, settings.model_cache, say, embedder)
         languages.result()
     return Models(embedder, reader)
 

@@ -33,8 +33,8 @@ def main() -> None:
     plain = create_chat(settings, load_models(settings.model_copy(update={"reader": "off"})))
     plain.answer_question(QUESTIONS[0])
     before = _resident_mb()
-    tokenizer = plain.retriever.embedder.bundled_tokenizer
-    reading = Chat(plain.retriever, load_reader(settings.reader, settings.model_cache, tokenizer=tokenizer))
+    embedder = plain.retriever.embedder
+    reading = Chat(plain.retriever, load_reader(settings.reader, settings.model_cache, embedder=embedder))
     for question in QUESTIONS:
         reading.answer_question(question)
     reader_mb = _resident_mb() - before

@@ -16,6 +16,7 @@ import numpy as np
 from index.assembly import Progress
 from index.bundled_model import bundled_model_folder
 from index.documents import Passage
+from index.embedding import SentenceTransformerEmbedder
 from index.errors import ModelError
 from index.reader.encoding import EncodedPair, encode_pair
 from index.reader.graph import ADAPTERS, GRAPH, reader_folder
@@ -110,11 +111,15 @@ class CrossEncoderReader:
 
 
 def load_reader(
-    reader: str, cache: Path, progress: Progress = lambda message: None, tokenizer: "Tokenizer | None" = None
+    reader: str,
+    cache: Path,
+    progress: Progress = lambda message: None,
+    embedder: SentenceTransformerEmbedder | None = None,
 ) -> Reader | None:
     """Load the reader that `reader` names: "" is the shipped one, "off" none, anything else a CrossEncoder.
 
-    `tokenizer` is that of the bundled model where it is loaded already; a second one takes 200 MB.
+    Of an `embedder` that is the bundled model the shipped reader takes the folder, which was checked, and the
+    tokenizer, of which a second one takes 200 MB.
 
     Raises:
         ModelError: it can't be assembled or loaded.
@@ -122,10 +127,12 @@ def load_reader(
     if reader == OFF or (not reader and not ADAPTERS.is_file()):
         return None
     if not reader:
-        encoder = bundled_model_folder(cache, progress)
-        if tokenizer is None:
+        if embedder and embedder.folder:
+            encoder, tokenizer = embedder.folder, embedder.tokenizer
+        else:
             from tokenizers import Tokenizer
 
+            encoder = bundled_model_folder(cache, progress)
             tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
         return BundledReader(encoder, reader_folder(encoder, cache), tokenizer)
     from sentence_transformers import CrossEncoder
