@@ -6,7 +6,6 @@
 """
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from index.assembly import file_digest
 from index.corpus import Corpus
 from index.dense import FaissStore
 from index.embedding import SentenceTransformerEmbedder
@@ -255,8 +255,7 @@ def file_digests(folder: Path) -> dict[str, str]:
     digests = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != MANIFEST and path.suffix != _LOCK_SUFFIX:
-            with path.open("rb") as file:
-                digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+            digests[path.relative_to(folder).as_posix()] = file_digest(path)
     return digests
 
 
