@@ -13,7 +13,7 @@ install: .venv/serve ## set up .venv with pinned dependencies
 serve: .venv/serve ## build the index of source_docs/ if it is missing or stale, and serve it
 	$(BIN)/mundap serve
 
-test: .venv/dev ## run the whole test suite
+test: .venv/dev chromium ## run the whole test suite
 	$(BIN)/pytest
 
 lint: .venv/dev ## check style and types
@@ -29,6 +29,13 @@ lock: .venv/dev ## write requirements.lock anew from what is installed
 
 clean: ## remove .venv and everything that was built
 	rm -rf .venv var
+
+# The tests of the pages drive a real browser.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && \
+	  apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } || \
+	  { echo "The tests need Chromium. Install it first: sudo apt-get install chromium" >&2; exit 1; }
 
 # pip alone resolves the CPU build of torch, and the lock holds every version.
 .venv/serve: pyproject.toml requirements.lock

@@ -1,20 +1,28 @@
 import hashlib
-from collections.abc import Callable
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from index.build import build_index
 from index.embedding import BUNDLED, SentenceTransformerEmbedder, load_embedder
 from index.publication import Publication
 from index.reader import Reader, load_reader
+from server.answerers.evidence import Evidence, weigh_evidence
+from server.chat import Chat, Models, create_chat
+from server.settings import Settings
 
 REPO = Path(__file__).resolve().parents[1]
 
-settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
-settings.load_profile("repeatable")
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 class FakeEmbedder:
@@ -75,3 +83,56 @@ def source(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_from_outside() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MUNDAP_")]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def settings(seed_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Those of a data directory of its own, as an installation has it: the index and the assembled model."""
+    data_dir = tmp_path_factory.mktemp("data")
+    shutil.copytree(seed_index / "index", data_dir / "index")
+    (data_dir / "models").symlink_to(REPO / "var" / "models")
+    return Settings(_env_file=None, data_dir=data_dir, source_dir=REPO / "source_docs")
+
+
+@pytest.fixture(scope="session")
+def chat(settings: Settings, embedder: SentenceTransformerEmbedder, reader: Reader) -> Chat:
+    return create_chat(settings, Models(embedder, reader))
+
+
+@pytest.fixture(scope="session")
+def answer_anything() -> Callable[[pytest.MonkeyPatch], None]:
+    """Whatever is thought of the documents, let an answer be made of them."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        def weigh(*given: Any) -> Evidence:
+            return replace(weigh_evidence(*given), answered_from=0.0)
+
+        monkeypatch.setattr("server.answerers.extractive.weigh_evidence", weigh)
+
+    return patch
+
+
+@pytest.fixture(scope="session")
+def doc_id(chat: Chat) -> str:
+    [summary] = chat.index.corpus.documents()
+    return summary.doc_id
+
+
+@pytest.fixture
+def data_dir(settings: Settings, tmp_path: Path) -> Path:
+    """A copy of the data directory, to be spoilt."""
+    return shutil.copytree(settings.data_dir, tmp_path / "data", symlinks=True)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
