@@ -26,7 +26,10 @@ class Settings(BaseSettings):
     llm_api_key: SecretStr = Field(SecretStr(""), description="Not used yet. Key for MUNDAP_LLM_BASE_URL.")
     admin_token: SecretStr = Field(SecretStr(""), description="Not used yet. Token of the admin interface.")
     embed_origins: str = Field("", description="Not used yet. Origins that may frame the widget, separated by spaces.")
-    database_url: SecretStr = Field(SecretStr(""), description="Not used yet. Database for questions and feedback.")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="Database for feedback, as SQLAlchemy writes it: empty for SQLite in the data folder.",
+    )
     reader: str = Field(
         "",
         description='Model that reads the best passages: empty for the shipped one, "off" for none, '
@@ -42,6 +45,11 @@ class Settings(BaseSettings):
     def shown(self) -> dict[str, str]:
         """Return every setting by the name of its variable, secrets masked."""
         return {f"MUNDAP_{name.upper()}": str(getattr(self, name)) for name in type(self).model_fields}
+
+    @property
+    def database(self) -> str:
+        """The URL of the database."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data_dir.resolve() / 'mundap.sqlite'}"
 
     @property
     def model_cache(self) -> Path:
