@@ -54,7 +54,7 @@ async def ask_by_form(request: Request) -> Response:
         answer = await run_in_threadpool(chat_of(request).answer_question, question, turns)
     except QuestionError as error:
         problem = message(language, f"error.{error.code}", limit=MAX_QUESTION_CHARACTERS)
-        return _show_chat(request, history=history, error=problem, status=422)
+        return _show_chat(request, history=history, error=problem, question=question, status=422)
     said = [HistoryTurn(role="user", content=question), HistoryTurn(role="assistant", content=answer.text[:8_000])]
     return _show_chat(request, turns=[(question, answer)], history=[*history, *said][-HISTORY_TURNS:])
 
@@ -122,10 +122,12 @@ def _show_chat(
     turns: list[tuple[str, Answer]] | None = None,
     history: list[HistoryTurn] | None = None,
     error: str | None = None,
+    question: str = "",
     status: int = 200,
 ) -> Response:
+    shown_by_script = ("chat.", "error.", "feedback.", "status.")
     texts = catalogue(page_language(request))
-    for_script = {key: text for key, text in texts.items() if key.startswith(("chat.", "feedback.", "status."))}
+    for_script = {key: text for key, text in texts.items() if key.startswith(shown_by_script)}
     return render(
         request,
         "chat.html",
@@ -136,5 +138,6 @@ def _show_chat(
         history_json=json.dumps([turn.model_dump() for turn in history or []], ensure_ascii=False),
         suggestions=first_questions(chat_of(request).index.manifest.suggestions, page_language(request)),
         error=error,
+        question=question,
         messages_json=json.dumps(for_script, ensure_ascii=False).replace("<", "\\u003c"),
     )

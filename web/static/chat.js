@@ -4,6 +4,7 @@
 const HISTORY_LIMIT = 20;
 const QUESTION_LIMIT = 500;
 const COUNTER_FROM = 400;
+const QUIET_MS = 2_000; // a quick answer is announced only once, when it is there
 const STORAGE_KEY = "mundap.turns.2"; // count up when the shape of a reply changes
 
 const byId = (id) => document.getElementById(id);
@@ -105,7 +106,8 @@ function sentenceElement({ text, citations: numbers }, citations) {
   const cited = citations.filter(({ n }) => numbers.includes(n));
   const links = cited.map(({ n, url, title }) => {
     const label = `[${n}] ${t("chat.open_source", { title })}`;
-    return element("sup", {}, documentLink(url, title, { class: "cite", "aria-label": label }, `[${n}]`));
+    const attributes = { class: "cite", lang: document.documentElement.lang, "aria-label": label };
+    return element("sup", {}, documentLink(url, title, attributes, `[${n}]`));
   });
   return element("p", { class: "sentence", lang: scriptLanguage(text) }, ...emphasised(text, cited), ...links);
 }
@@ -228,11 +230,12 @@ async function copyText(text) {
   try {
     // Pages that are not served over HTTPS have no clipboard.
     await (navigator.clipboard ? navigator.clipboard.writeText(text) : copyBySelection(text));
-    announcer.textContent = t("chat.copied");
+    announce(t("chat.copied"));
+    showToast(t("chat.copied"));
   } catch {
-    announcer.textContent = t("chat.copy_failed");
+    announce(t("chat.copy_failed"));
+    showToast(t("chat.copy_failed"), true);
   }
-  showToast(announcer.textContent);
 }
 
 function copyBySelection(text) {
@@ -247,15 +250,24 @@ function copyBySelection(text) {
   if (!copied) throw new Error("copy");
 }
 
+/** A new node each time: setting the same text again would change nothing, and nothing would be said. */
+function announce(text) {
+  announcer.replaceChildren(text);
+}
+
 let toastTimer = 0;
 
-/** For the eyes alone; the announcer says the same to screen readers. */
-function showToast(text) {
+/** For the eyes alone; the announcer says the same to screen readers. What failed stays until the next key or press. */
+function showToast(text, failed = false) {
   const toast = byId("toast");
   toast.textContent = text;
   toast.hidden = false;
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => (toast.hidden = true), 2500);
+  if (!failed) toastTimer = setTimeout(hideToast, 5_000);
+}
+
+function hideToast() {
+  byId("toast").hidden = true;
 }
 
 function feedbackThanks() {
@@ -319,8 +331,8 @@ async function sendFeedback(choice, question, reply, opinion) {
   const headers = { "Content-Type": "application/json" };
   const response = await fetch("/api/feedback", { method: "POST", headers, body }).catch(() => null);
   if (!response?.ok) {
-    announcer.textContent = t("feedback.failed");
-    showToast(announcer.textContent);
+    announce(t("feedback.failed"));
+    showToast(t("feedback.failed"), true);
     return;
   }
   const kept = turns.find((turn) => turn.reply.id === reply.id);
@@ -394,13 +406,16 @@ function history() {
 
 // --- Asking ---------------------------------------------------------------
 
-/** A failure the server described (application/problem+json). */
+/** A failure the server described (application/problem+json). Its code has a text in each language, its detail none. */
 class Problem extends Error {
-  constructor({ title, detail, request_id: requestId }) {
-    super(detail || title || t("chat.failed_detail"));
+  constructor({ code, request_id: requestId }) {
+    const known = `error.${code}` in messages;
+    super(known ? t(`error.${code}`, { limit: QUESTION_LIMIT }) : t("chat.failed_detail"));
     this.requestId = requestId;
   }
 }
+
+class CutOff extends Error {}
 
 async function* serverEvents(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -442,11 +457,12 @@ async function streamReply(turn, question, signal) {
       return data;
     }
   }
-  throw new Problem({ detail: t("chat.failed_cut") });
+  throw new CutOff();
 }
 
 function failureDetail(failure) {
   if (failure instanceof Problem) return failure.message;
+  if (failure instanceof CutOff) return t("chat.failed_cut");
   if (!navigator.onLine) return t("chat.offline");
   // fetch and its stream report a lost connection as a TypeError.
   return t(failure instanceof TypeError ? "chat.failed_network" : "chat.failed_detail");
@@ -455,8 +471,9 @@ function failureDetail(failure) {
 async function ask(question, turn = addTurn(question)) {
   if (running) return;
   running = new AbortController();
-  announcer.textContent = "";
+  announce("");
   showSearching(turn);
+  const quiet = setTimeout(() => announce(t("chat.searching")), QUIET_MS);
   updateComposer();
   turn.scrollIntoView({ block: "start", behavior: reducedMotion.matches ? "auto" : "smooth" });
   try {
@@ -464,17 +481,18 @@ async function ask(question, turn = addTurn(question)) {
     showReply(turn, question, reply);
     turns.push({ question, reply });
     saveTurns();
-    announcer.textContent = `${t("chat.ready")} ${t(`status.${reply.status}`)}`;
+    announce(`${t("chat.ready")} ${t(`status.${reply.status}`)}`);
   } catch (failure) {
     if (failure.name === "AbortError") {
       showInterrupted(turn, question, "stopped", t("chat.stopped"), t("chat.stopped_detail"));
-      announcer.textContent = t("chat.stopped");
+      announce(t("chat.stopped"));
     } else {
       const detail = failureDetail(failure);
       showInterrupted(turn, question, "failed", t("chat.failed"), detail, failure.requestId);
-      announcer.textContent = `${t("chat.failed")} ${detail}`;
+      announce(`${t("chat.failed")} ${detail}`);
     }
   } finally {
+    clearTimeout(quiet);
     running = null;
     updateComposer();
   }
@@ -503,8 +521,13 @@ function submitQuestion() {
 function showPanel() {
   // Beside the chat it is part of the page; over the chat it must hold the focus, and what is said must be said in it.
   if (wideScreen.matches) return panel.show();
-  panel.append(announcer, byId("toast"));
+  moveNotices(panel);
   panel.showModal();
+}
+
+function moveNotices(place) {
+  announce(""); // or what was said last might be said again
+  place.append(announcer, byId("toast"));
 }
 
 /** Not by the fragment #cited: that would scroll the chat around the frame as well. */
@@ -525,6 +548,11 @@ function openSource(link) {
   frame.addEventListener("load", () => {
     scrollToCited(frame);
     frame.contentWindow.addEventListener("keydown", closeOnEscape);
+    frame.contentDocument.querySelector('a[href="#cited"]')?.addEventListener("click", (event) => {
+      event.preventDefault();
+      frame.contentDocument.getElementById("cited").focus({ preventScroll: true });
+      scrollToCited(frame);
+    });
   });
   byId("panel-body").replaceChildren(frame);
 
@@ -537,14 +565,14 @@ function openSource(link) {
 }
 
 function closeOnEscape(event) {
-  if (event.key === "Escape" && panel.open) panel.close();
+  if (event.key === "Escape" && !event.isComposing && panel.open) panel.close();
 }
 
 panel.addEventListener("close", () => {
   byId("panel-body").replaceChildren();
-  byId("main").append(announcer, byId("toast"));
+  moveNotices(byId("main"));
   openedLink?.removeAttribute("aria-current");
-  openedLink?.focus();
+  (openedLink?.isConnected ? openedLink : input).focus(); // its answer may have been asked for anew
   openedLink = null;
 });
 byId("panel-close").addEventListener("click", () => panel.close());
@@ -574,7 +602,16 @@ composer.addEventListener("submit", (event) => {
   event.preventDefault();
   submitQuestion();
 });
-input.addEventListener("input", updateComposer);
+input.addEventListener("input", () => {
+  const counted = !counter.hidden;
+  updateComposer();
+  if (input.value.length >= QUESTION_LIMIT) {
+    announce(t("chat.full", { limit: QUESTION_LIMIT }));
+    showToast(t("chat.full", { limit: QUESTION_LIMIT }));
+  } else if (!counted && !counter.hidden) {
+    announce(counter.textContent);
+  }
+});
 input.addEventListener("keydown", (event) => {
   // While a Hangul or kana syllable is being composed, Enter belongs to the input method
   // (Safari says so only by the key code 229).
@@ -592,10 +629,17 @@ wideScreen.addEventListener("change", () => {
   }
 });
 
+for (const press of ["keydown", "pointerdown"]) document.addEventListener(press, hideToast);
+// What has the focus must not lie under the composer, which grows with its text.
+new ResizeObserver(() =>
+  document.documentElement.style.setProperty("--composer-height", `${composer.offsetHeight}px`),
+).observe(composer);
+
 byId("panel-copy").addEventListener("click", () => copyText(openedLink.href));
 byId("print").addEventListener("click", () => print());
 
 byId("keys").hidden = false;
+input.setAttribute("aria-describedby", "notice keys");
 byId("print").hidden = false;
 input.required = false; // an empty question is kept back by the disabled button instead
 restoreTurns();
