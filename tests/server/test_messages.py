@@ -9,7 +9,7 @@ from server.conversation import _SMALL_TALK
 from server.messages import LANGUAGES, LOCALES, catalogue
 
 REPO = Path(__file__).resolve().parents[2]
-KEY = re.compile(r"""["']((?:page|chat|status|reply|error)\.(?!html)[a-z_]+)["']""")
+KEY = re.compile(r"""["']((?:page|chat|status|reply|error|widget)\.(?!html\b|js\b)[a-z_]+)["']""")
 QUESTION_ERROR = re.compile(r'QuestionError\(\s*"(\w+)"')
 
 
