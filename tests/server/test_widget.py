@@ -226,8 +226,8 @@ def test_a_wrong_colour_is_told(widget_client):
 def test_staff_are_told_whether_their_site_is_on_the_list(widget_client, origin, key):
     page = widget_client.get("/widget", params={"origin": origin, "lang": "ko"}).text
     verdicts = ("widget.on_list", "widget.not_on_list", "widget.not_an_origin")
-    start = {verdict: catalogue("ko")[verdict].split("{")[0] for verdict in verdicts}
-    assert [verdict for verdict in verdicts if start[verdict] in visible_text(page)] == [key]
+    ends = {verdict: catalogue("ko")[verdict].split("}")[-1] for verdict in verdicts}
+    assert [verdict for verdict in verdicts if ends[verdict] in visible_text(page)] == [key]
     assert "<script>alert" not in page
     if key == "widget.not_on_list":
         assert f'MUNDAP_EMBED_ORIGINS="{PORTALS} {origin}"' in html.unescape(page)

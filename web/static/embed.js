@@ -40,8 +40,8 @@
 
     /** On a touch screen the text field would bring up a keyboard over what there is to read. */
     function takeFocus() {
-      if (matchMedia("(pointer: coarse)").matches) document.getElementById("main").focus();
-      else input.focus();
+      if (matchMedia("(pointer: coarse)").matches) document.getElementById("main").focus({ preventScroll: true });
+      else input.focus({ preventScroll: true });
     }
 
     window.addEventListener("message", ({ source, origin, data }) => {

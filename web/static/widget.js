@@ -9,11 +9,11 @@
   if (!script || window.Mundap?.destroy) return;
 
   const LABELS = {
-    ko: { ask: "질문하기", open: "열기", close: "닫기", wait: "불러오는 중입니다", fail: "이 페이지에서는 열 수 없습니다. 새 탭에서 열기" },
-    en: { ask: "Ask a question", open: "open", close: "close", wait: "Loading", fail: "This can’t be shown here. Open it in a new tab" },
-    ja: { ask: "質問する", open: "開く", close: "閉じる", wait: "読み込んでいます", fail: "ここでは表示できません。新しいタブで開く" },
-    zh: { ask: "提问", open: "打开", close: "关闭", wait: "正在加载", fail: "无法在此页面中显示。在新标签页中打开" },
-    vi: { ask: "Đặt câu hỏi", open: "mở", close: "đóng", wait: "Đang tải", fail: "Không thể hiển thị tại đây. Mở trong tab mới" },
+    ko: { ask: "질문하기", open: "열기", close: "닫기", wait: "불러오는 중입니다", fail: "이 페이지에서는 열 수 없습니다.|새 탭에서 열기" },
+    en: { ask: "Ask a question", open: "open", close: "close", wait: "Loading", fail: "This can’t be shown here.|Open it in a new tab" },
+    ja: { ask: "質問する", open: "開く", close: "閉じる", wait: "読み込んでいます", fail: "ここでは表示できません。|新しいタブで開く" },
+    zh: { ask: "提问", open: "打开", close: "关闭", wait: "正在加载", fail: "无法在此页面中显示。|在新标签页中打开" },
+    vi: { ask: "Đặt câu hỏi", open: "mở", close: "đóng", wait: "Đang tải", fail: "Không thể hiển thị tại đây.|Mở trong tab mới" },
   };
   const EVENTS = ["ready", "open", "close", "answer", "error", "destroy"];
 
@@ -67,6 +67,7 @@ svg { flex: none; width: 1.5em; fill: none; stroke: currentColor; stroke-width: 
 .launcher:hover { box-shadow: 0 .25em 1.5em rgb(0 0 0 / 50%); }
 [aria-expanded=true] { padding: 0; }
 [aria-expanded=true] :not(.cross, .cross *), [aria-expanded=false] .cross { display: none; }
+.notice :focus-visible { outline: 2px solid; outline-offset: 2px; }
 .launcher:focus-visible { outline: 3px solid #fff; box-shadow: 0 0 0 6px #0b50d0; }
 dialog { position: fixed; inset: auto; bottom: calc(max(1.25em, env(safe-area-inset-bottom)) + 4.25em); ${side}: max(1.25em, env(safe-area-inset-${side}));
   width: 25.5em; height: min(42em, 100dvh - 6.5em); max-width: none; max-height: none; margin: 0; padding: 0; overflow: hidden;
@@ -74,12 +75,12 @@ dialog { position: fixed; inset: auto; bottom: calc(max(1.25em, env(safe-area-in
 dialog[open] { display: flex; }
 dialog:modal { inset: 0; width: 100%; height: 100dvh; border: 0; border-radius: 0; }
 iframe { flex: 1; border: 0; }
-.notice { position: absolute; inset: 0; display: grid; place-content: center; padding: 3em; background: var(--surface); text-align: center; }
-a { padding: .625em 1em; border-radius: .5em; background: var(--accent); color: var(--ink); }
+.notice { position: absolute; inset: 0; display: grid; place-content: center; padding: 3em; background: var(--surface); text-align: center; word-break: keep-all; }
+a { display: block; width: fit-content; margin: 1em auto 0; padding: .625em 1em; font-weight: 700; text-decoration: none; border-radius: .5em; background: var(--accent); color: var(--ink); }
 .notice button { position: absolute; top: .375em; right: .375em; padding: .625em; border: 0; background: none; color: inherit; line-height: 0; }
 @media (max-width: 40rem) { .launcher { padding: 0; } .launcher span { display: none; } }
 @media (prefers-reduced-motion: no-preference) { dialog[open] { animation: rise .2s; } @keyframes rise { from { opacity: 0; transform: translateY(.75em); } } }
-@media (forced-colors: active) { dialog { border: 2px solid; } .launcher:focus-visible { outline-color: Highlight; } }
+@media (forced-colors: active) { dialog, a { border: 2px solid; } .launcher:focus-visible { outline-color: Highlight; } }
 @media print { :host { display: none !important; } }`;
 
   function styleSheet(rules) {
@@ -143,7 +144,9 @@ a { padding: .625em 1em; border-radius: .5em; background: var(--accent); color: 
     clearTimeout(timer);
     timer = setTimeout(() => {
       if (isReady) return;
-      said.replaceChildren(element("a", { href: new URL(`./?lang=${lang}`, server), target: "_blank", rel: "noopener" }, labels.fail));
+      const [problem, link] = labels.fail.split("|");
+      const href = new URL(`./?lang=${lang}`, server);
+      said.replaceChildren(problem, element("a", { href, target: "_blank", rel: "noopener" }, link));
       console.warn(`Mundap: ${server.origin} doesn't answer, or its MUNDAP_EMBED_ORIGINS is without ${location.origin}`);
       emit("error", { reason: "frame" });
     }, patience);
@@ -252,7 +255,7 @@ a { padding: .625em 1em; border-radius: .5em; background: var(--accent); color: 
     documentElement.append(host, probe);
     // A rule that hides everything hides the root too, in which nothing can be shown; the rest of the page stays hidden.
     if (!shown && [probe, documentElement].every((node) => getComputedStyle(node).display === "none")) {
-      shown = styleSheet(":root:not(#_) { display: block !important; }");
+      shown = styleSheet(":root:not(#_) { all: revert !important; display: block !important; }");
       document.adoptedStyleSheets.push(shown);
     }
     probe.remove();
