@@ -22,6 +22,7 @@ from server.routes import api, health, pages, widget
 from server.routes.api import request_id_of
 from server.routes.schemas import Problem
 from server.settings import Settings
+from server.storage import Storage
 
 MAX_BODY_BYTES = 1_000_000
 CONTENT_SECURITY_POLICY = (
@@ -49,7 +50,9 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
         app.state.chat = chat or create_chat(settings)
+        app.state.storage = Storage(settings.database)
         yield
+        app.state.storage.close()
 
     app = FastAPI(title="Mundap", version=metadata.version("mundap"), lifespan=lifespan, docs_url=None, redoc_url=None)
     for router in (api.router, health.router, pages.router, widget.router):
@@ -119,7 +122,8 @@ def _is_for_frames(path: str) -> bool:
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large", 400: "invalid_request"}
 _PAGE_TEXTS = {
     "document_not_found": "error.document_not_found", "not_found": "error.not_found",
-    "index_unavailable": "error.index_unavailable", "internal_error": "error.internal",
+    "index_unavailable": "error.index_unavailable", "storage_unavailable": "feedback.failed",
+    "internal_error": "error.internal",
 }  # fmt: skip
 
 
@@ -146,6 +150,6 @@ def _respond(request: Request, problem: Problem, headers: dict[str, str] | None 
         return JSONResponse(problem.model_dump(), problem.status, headers, media_type="application/problem+json")
     text = message(pages.page_language(request), _PAGE_TEXTS.get(problem.code, "error.invalid_request"))
     values: dict[str, Any] = {"status": problem.status, "heading": text, "detail": problem.request_id}
-    page = pages.render(request, "error.html", problem.status, **values)
+    page = pages.render(request, "message.html", problem.status, **values)
     page.headers.update(headers or {})
     return page

@@ -32,7 +32,10 @@ class Settings(BaseSettings):
         description="Origins that may frame the widget, separated by spaces, such as "
         '"https://www.example.go.kr https://*.example.go.kr"; empty: none but the server itself.',
     )
-    database_url: SecretStr = Field(SecretStr(""), description="Not used yet. Database for questions and feedback.")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="Database for feedback, as SQLAlchemy writes it: empty for SQLite in the data folder.",
+    )
     reader: str = Field(
         "",
         description='Model that reads the best passages: empty for the shipped one, "off" for none, '
@@ -61,6 +64,11 @@ class Settings(BaseSettings):
     def frame_origins(self) -> tuple[str, ...]:
         """The origins that may frame the widget."""
         return parse_origins(self.embed_origins)
+
+    @property
+    def database(self) -> str:
+        """The URL of the database."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data_dir.resolve() / 'mundap.sqlite'}"
 
     @property
     def model_cache(self) -> Path:

@@ -3,11 +3,12 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from index.documents import Document
 from index.errors import InputError
+from index.imprint import find_imprint
 from index.loaders.markdown import load_markdown
 from index.loaders.text import load_text
 
@@ -71,7 +72,8 @@ def load_document(file: SourceFile) -> Document:
     document = LOADERS[suffix](file.doc_id, file.data)
     if not document.blocks:
         raise InputError("the file holds no text")
-    return document
+    imprint = find_imprint(document)
+    return replace(document, date=document.date or imprint.date, department=document.department or imprint.department)
 
 
 def _read(path: Path, doc_id: str, source: Path) -> SourceFile:

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from urllib.parse import parse_qs
 
+from babel.dates import format_date
 from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,9 +19,10 @@ from index.errors import QuestionError
 from server.answer import Answer
 from server.conversation import MAX_QUESTION_CHARACTERS, asker_language
 from server.messages import LANGUAGES, LOCALES, catalogue, message
-from server.routes.api import chat_of
-from server.routes.schemas import ChatResponse, HistoryTurn
+from server.routes.api import chat_of, keep_feedback
+from server.routes.schemas import ChatResponse, FeedbackRequest, HistoryTurn
 from server.source_page import shown_blocks
+from server.suggestions import first_questions
 
 WEB = LOCALES.parent
 LANGUAGE_COOKIE = "lang"
@@ -56,6 +60,19 @@ async def ask_by_form(request: Request) -> Response:
     return show_chat(request, turns=[(question, answer)], history=[*history, *said][-HISTORY_TURNS:])
 
 
+@router.post("/feedback")
+async def feedback_by_form(request: Request) -> Response:
+    """Keep what was said of an answer by the plain form."""
+    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    try:
+        body = FeedbackRequest.model_validate({name: values[0] for name, values in form.items()})
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+    await run_in_threadpool(keep_feedback, request, body)
+    heading = message(page_language(request), "feedback.thanks")
+    return render(request, "message.html", status=200, heading=heading, detail="")
+
+
 @router.get("/documents/{doc_id:path}")
 def source_page(
     request: Request, doc_id: str, start: str = "", end: str = "", embed: str = "", theme: str = "auto"
@@ -67,7 +84,8 @@ def source_page(
     return render(
         request,
         "document.html",
-        document={"doc_id": doc_id, "title": document.title, "lang": asker_language(document.text[:2_000])},
+        document=document,
+        document_language=asker_language(document.text[:2_000]),
         blocks=blocks,
         has_mark=any(block.is_marked for block in blocks),
         embedded=embed == "1",
@@ -93,8 +111,13 @@ def render(
     def text(key: str, **parts: object) -> str:
         return message(language, key, **parts)
 
-    title = request.app.state.settings.title
-    page = {"lang": language, "languages": LANGUAGES, "t": text, "title": title, "theme": "auto"}
+    def long_date(iso: str) -> str:
+        return format_date(date.fromisoformat(iso), "long", locale=language)
+
+    page = {
+        "lang": language, "languages": LANGUAGES, "t": text, "long_date": long_date,
+        "title": request.app.state.settings.title, "theme": "auto",
+    }  # fmt: skip
     response = _templates.TemplateResponse(request, template, page | values, status_code=status_code)
     if remembers_language and request.query_params.get("lang") == language:
         response.set_cookie(LANGUAGE_COOKIE, language, max_age=31_536_000, samesite="lax", httponly=True)
@@ -113,7 +136,7 @@ def show_chat(
 ) -> Response:
     """Show the chat: the one page of its own, or with `template` and `values` the one for frames."""
     texts = catalogue(page_language(request))
-    for_script = {key: text for key, text in texts.items() if key.startswith(("chat.", "status."))}
+    for_script = {key: text for key, text in texts.items() if key.startswith(("chat.", "feedback.", "status."))}
     return render(
         request,
         template,
@@ -122,7 +145,7 @@ def show_chat(
             {"question": question, "reply": ChatResponse.of(answer).model_dump()} for question, answer in turns or []
         ],
         history_json=json.dumps([turn.model_dump() for turn in history or []], ensure_ascii=False),
-        suggestions=suggestions,
+        suggestions=suggestions or first_questions(chat_of(request).index.manifest.suggestions, page_language(request)),
         error=error,
         messages_json=json.dumps(for_script, ensure_ascii=False).replace("<", "\\u003c"),
         **values,

@@ -672,7 +672,7 @@ def test_escape_closes_from_inside_the_frame_and_the_focus_returns_to_the_launch
 def test_escape_closes_what_is_open_inside_the_chat_first(visit):
     page = visit()
     frame = open_chat(page)
-    frame.locator("summary").click()
+    frame.locator(".languages summary").click()
     page.keyboard.press("Escape")
     expect(chat_in(page).locator(".languages")).not_to_have_attribute("open", "")
     page.evaluate("Mundap.ask('APEC은 언제 창설되었나요?')")

@@ -76,7 +76,7 @@ def test_a_file_too_many_is_found(publish, publication, fake_embedder):
         publication.open(fake_embedder)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b'{"format": 1}', b"\xff\xfe", None])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b'{"format": 2}', b"\xff\xfe", None])
 def test_a_damaged_manifest_is_found_and_replaced_by_the_next_build(content, publish, publication, fake_embedder):
     manifest = folder_of(publication, publish("Apples are red.")) / "manifest.json"
     manifest.unlink() if content is None else manifest.write_bytes(content)

@@ -4,7 +4,7 @@
 const HISTORY_LIMIT = 20;
 const QUESTION_LIMIT = 500;
 const COUNTER_FROM = 400;
-const STORAGE_KEY = "mundap.turns.1"; // count up when the shape of a reply changes
+const STORAGE_KEY = "mundap.turns.2"; // count up when the shape of a reply changes
 
 const byId = (id) => document.getElementById(id);
 const workspace = byId("workspace");
@@ -31,13 +31,17 @@ function t(key, values = {}) {
   return messages[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-/** Language of a quote by its script, so that it is read out and broken into lines rightly. */
+/** Language of a quote by its letters, so that it is read out and broken into lines rightly. */
 function scriptLanguage(text) {
   if (/\p{Script=Hangul}/u.test(text)) return "ko";
   if (/[\p{Script=Hiragana}\p{Script=Katakana}]/u.test(text)) return "ja";
   if (/\p{Script=Han}/u.test(text)) return "zh";
+  if (/[ạ-ỹ]/i.test(text)) return "vi";
+  if (/[a-z]/i.test(text)) return "en";
   return null;
 }
+
+const longDate = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "long", timeZone: "UTC" });
 
 /** The server counts code points, JavaScript strings count UTF-16 units. */
 function sliceCodePoints(text, start, end) {
@@ -106,7 +110,15 @@ function sentenceElement({ text, citations: numbers }, citations) {
   return element("p", { class: "sentence", lang: scriptLanguage(text) }, ...emphasised(text, cited), ...links);
 }
 
-function sourceItem(url, title, marker, text) {
+/** When a document was published and which department answers for it, or nothing. */
+function imprint({ date, department }) {
+  const parts = [];
+  if (date) parts.push(element("time", { datetime: date }, longDate.format(new Date(date))));
+  if (department) parts.push(" ", element("span", { lang: scriptLanguage(department) }, department));
+  return parts.length ? [element("span", { class: "imprint" }, ...parts)] : [];
+}
+
+function sourceItem(url, title, marker, text, described = {}) {
   return element(
     "li",
     {},
@@ -116,13 +128,14 @@ function sourceItem(url, title, marker, text) {
       { class: "source" },
       element("span", { class: "source-number" }, marker),
       element("span", { class: "source-title", lang: scriptLanguage(title) }, title),
+      ...imprint(described),
       element("span", { class: "source-quote", lang: scriptLanguage(text) }, beginning(text)),
     ),
   );
 }
 
 function citedSources(citations) {
-  const items = citations.map(({ n, url, title, quote }) => sourceItem(url, title, `${n}`, quote));
+  const items = citations.map((cited) => sourceItem(cited.url, cited.title, `${cited.n}`, cited.quote, cited));
   return [element("h3", {}, t("chat.sources")), element("ol", { class: "sources" }, ...items)];
 }
 
@@ -139,7 +152,7 @@ function suggestionButtons(questions) {
       question,
     ),
   );
-  return element("div", { class: "suggestions", role: "group", "aria-label": t("chat.suggestions") }, ...buttons);
+  return element("div", { class: "suggestions", role: "group", "aria-label": t("chat.next_questions") }, ...buttons);
 }
 
 // --- Turns ----------------------------------------------------------------
@@ -168,7 +181,8 @@ function fillReply(turn, status, ...children) {
   card.replaceChildren(...children);
 }
 
-function showReply(turn, reply) {
+/** `said` is true once the asker has said whether the answer helped. */
+function showReply(turn, question, reply, said = false) {
   const parts = [badge(reply.status, t(`status.${reply.status}`))];
   if (reply.status === "answered") {
     parts.push(...reply.sentences.map((sentence) => sentenceElement(sentence, reply.citations)));
@@ -181,8 +195,141 @@ function showReply(turn, reply) {
     parts.push(element("p", { class: "answer-text", lang: reply.lang }, reply.answer));
   }
   if (reply.status === "related" && reply.related.length) parts.push(...nearestPassages(reply.related));
+  if (["answered", "related", "not_found"].includes(reply.status)) parts.push(replyActions(question, reply, said));
   fillReply(turn, reply.status, ...parts);
   if (reply.suggestions.length) turn.append(suggestionButtons(reply.suggestions));
+}
+
+// --- What can be done with a reply: copy it, say whether it helped ---------
+
+function actionButton(name, label, attributes, act) {
+  const button = element("button", { type: "button", class: "action", ...attributes }, icon(name), " ", label);
+  button.addEventListener("click", () => act(button));
+  return button;
+}
+
+function replyActions(question, reply, said) {
+  const copy = actionButton("copy", t("chat.copy"), { "aria-label": t("chat.copy_label") }, () =>
+    copyText(replyAsText(question, reply)),
+  );
+  return element("div", { class: "reply-actions" }, copy, said ? feedbackThanks() : feedbackChoice(question, reply));
+}
+
+function replyAsText(question, reply) {
+  const address = (url) => new URL(url, location.href).href;
+  const sources = reply.citations.map(({ n, title, date, department, url }) =>
+    [`[${n}] ${title}`, date && longDate.format(new Date(date)), department, address(url)].filter(Boolean).join(" · "),
+  );
+  const nearest = reply.related.map(({ title, text, url }) => `“${text}” ${title} · ${address(url)}`);
+  return [question, "", reply.answer, "", ...sources, ...nearest].join("\n").trim();
+}
+
+async function copyText(text) {
+  try {
+    // Pages that are not served over HTTPS have no clipboard.
+    await (navigator.clipboard ? navigator.clipboard.writeText(text) : copyBySelection(text));
+    announcer.textContent = t("chat.copied");
+  } catch {
+    announcer.textContent = t("chat.copy_failed");
+  }
+  showToast(announcer.textContent);
+}
+
+function copyBySelection(text) {
+  const focused = document.activeElement;
+  const area = element("textarea", { class: "visually-hidden", "aria-hidden": "true" });
+  area.value = text;
+  (panel.open ? panel : document.body).append(area);
+  area.select();
+  const copied = document.execCommand("copy");
+  area.remove();
+  focused?.focus();
+  if (!copied) throw new Error("copy");
+}
+
+let toastTimer = 0;
+
+/** For the eyes alone; the announcer says the same to screen readers. */
+function showToast(text) {
+  const toast = byId("toast");
+  toast.textContent = text;
+  toast.hidden = false;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => (toast.hidden = true), 2500);
+}
+
+function feedbackThanks() {
+  return element("p", { class: "feedback", tabindex: "-1" }, t("feedback.thanks"));
+}
+
+function feedbackChoice(question, reply) {
+  const choice = element("div", { class: "feedback", role: "group", "aria-label": t("feedback.question") });
+  choice.append(
+    element("span", { "aria-hidden": "true" }, t("feedback.question")),
+    actionButton("yes", t("feedback.yes"), {}, () => sendFeedback(choice, question, reply, { helpful: true })),
+    actionButton("no", t("feedback.no"), { "aria-expanded": "false" }, (button) => {
+      const open = choice.parentElement.querySelector("form");
+      if (open) closeFeedbackForm(open, button);
+      else choice.after(feedbackForm(choice, button, question, reply));
+      button.setAttribute("aria-expanded", `${!open}`);
+      choice.parentElement.querySelector("form input")?.focus();
+    }),
+  );
+  return choice;
+}
+
+function feedbackForm(choice, opener, question, reply) {
+  const reasons = ["wrong", "irrelevant", "incomplete", "outdated", "other"].map((reason) =>
+    element(
+      "label",
+      {},
+      element("input", { type: "radio", name: "reason", value: reason, required: "" }),
+      " ",
+      t(`feedback.${reason}`),
+    ),
+  );
+  const comment = element("textarea", { name: "comment", rows: "2", maxlength: "1000", autocomplete: "off" });
+  const cancel = element("button", { type: "button", class: "button secondary" }, t("feedback.cancel"));
+  const form = element(
+    "form",
+    { class: "feedback-form" },
+    element("fieldset", {}, element("legend", {}, t("feedback.reason")), ...reasons),
+    element("label", { class: "comment" }, t("feedback.comment"), comment),
+    element("p", { class: "aside" }, t("feedback.privacy")),
+    element("button", { class: "button" }, t("feedback.send")),
+    cancel,
+  );
+  cancel.addEventListener("click", () => closeFeedbackForm(form, opener));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { reason, comment: said } = Object.fromEntries(new FormData(form));
+    sendFeedback(choice, question, reply, { helpful: false, reason, comment: said });
+  });
+  return form;
+}
+
+function closeFeedbackForm(form, opener) {
+  form.remove();
+  opener.setAttribute("aria-expanded", "false");
+  opener.focus();
+}
+
+async function sendFeedback(choice, question, reply, opinion) {
+  const body = JSON.stringify({ answer_id: reply.id, question, ...opinion });
+  const headers = { "Content-Type": "application/json" };
+  const response = await fetch("/api/feedback", { method: "POST", headers, body }).catch(() => null);
+  if (!response?.ok) {
+    announcer.textContent = t("feedback.failed");
+    showToast(announcer.textContent);
+    return;
+  }
+  const kept = turns.find((turn) => turn.reply.id === reply.id);
+  if (kept) kept.said = true;
+  saveTurns();
+  const thanks = feedbackThanks();
+  choice.parentElement.querySelector("form")?.remove();
+  choice.replaceWith(thanks);
+  thanks.focus({ preventScroll: true });
 }
 
 function showSearching(turn) {
@@ -233,7 +380,7 @@ function restoreTurns() {
   const posted = JSON.parse(byId("posted-turns").textContent);
   turnList.replaceChildren();
   turns = posted.length ? posted : savedTurns();
-  for (const { question, reply } of turns) showReply(addTurn(question), reply);
+  for (const { question, reply, said } of turns) showReply(addTurn(question), question, reply, said);
   saveTurns();
 }
 
@@ -300,6 +447,7 @@ async function streamReply(turn, question, signal) {
 
 function failureDetail(failure) {
   if (failure instanceof Problem) return failure.message;
+  if (!navigator.onLine) return t("chat.offline");
   // fetch and its stream report a lost connection as a TypeError.
   return t(failure instanceof TypeError ? "chat.failed_network" : "chat.failed_detail");
 }
@@ -314,7 +462,7 @@ async function ask(question, turn = addTurn(question)) {
   turn.scrollIntoView({ block: "start", behavior: reducedMotion.matches ? "auto" : "smooth" });
   try {
     reply = await streamReply(turn, question, running.signal);
-    showReply(turn, reply);
+    showReply(turn, question, reply);
     turns.push({ question, reply });
     saveTurns();
     announcer.textContent = `${t("chat.ready")} ${t(`status.${reply.status}`)}`;
@@ -356,9 +504,10 @@ function submitQuestion() {
 // --- Source panel ---------------------------------------------------------
 
 function showPanel() {
-  // Beside the chat it is part of the page; over the chat it must hold the focus.
-  if (wideScreen.matches) panel.show();
-  else panel.showModal();
+  // Beside the chat it is part of the page; over the chat it must hold the focus, and what is said must be said in it.
+  if (wideScreen.matches) return panel.show();
+  panel.append(announcer, byId("toast"));
+  panel.showModal();
 }
 
 /** Not by the fragment #cited: that would scroll the chat around the frame as well. */
@@ -398,6 +547,7 @@ function closeOnEscape(event) {
 
 panel.addEventListener("close", () => {
   byId("panel-body").replaceChildren();
+  byId("main").append(announcer, byId("toast"));
   openedLink?.removeAttribute("aria-current");
   openedLink?.focus();
   openedLink = null;
@@ -447,7 +597,11 @@ wideScreen.addEventListener("change", () => {
   }
 });
 
+byId("panel-copy").addEventListener("click", () => copyText(openedLink.href));
+byId("print").addEventListener("click", () => print());
+
 byId("keys").hidden = false;
+byId("print").hidden = false;
 input.required = false; // an empty question is kept back by the disabled button instead
 restoreTurns();
 updateComposer();
