@@ -11,7 +11,7 @@ from server.messages import LANGUAGES, LOCALES, catalogue
 from server.routes.schemas import FeedbackRequest
 
 REPO = Path(__file__).resolve().parents[2]
-KEY = re.compile(r"""["']((?:page|chat|feedback|status|reply|error)\.(?!html)[a-z_]+)["']""")
+KEY = re.compile(r"""["']((?:page|chat|feedback|status|reply|error|widget)\.(?!html\b|js\b)[a-z_]+)["']""")
 QUESTION_ERROR = re.compile(r'QuestionError\(\s*"(\w+)"')
 
 

@@ -471,13 +471,14 @@ function failureDetail(failure) {
 async function ask(question, turn = addTurn(question)) {
   if (running) return;
   running = new AbortController();
+  let reply = null;
   announce("");
   showSearching(turn);
   const quiet = setTimeout(() => announce(t("chat.searching")), QUIET_MS);
   updateComposer();
   turn.scrollIntoView({ block: "start", behavior: reducedMotion.matches ? "auto" : "smooth" });
   try {
-    const reply = await streamReply(turn, question, running.signal);
+    reply = await streamReply(turn, question, running.signal);
     showReply(turn, question, reply);
     turns.push({ question, reply });
     saveTurns();
@@ -495,6 +496,8 @@ async function ask(question, turn = addTurn(question)) {
     clearTimeout(quiet);
     running = null;
     updateComposer();
+    const { status } = turn.querySelector(".reply").dataset;
+    document.dispatchEvent(new CustomEvent("mundap:settled", { detail: { status, reply } })); // for embed.js
   }
 }
 
@@ -542,6 +545,8 @@ function openSource(link) {
   byId("panel-title").textContent = link.dataset.title;
   byId("panel-open").href = page;
   page.searchParams.set("embed", "1");
+  page.searchParams.set("lang", document.documentElement.lang);
+  page.searchParams.set("theme", document.documentElement.dataset.theme ?? "auto");
   page.hash = "";
   // A fresh frame each time: changing src would add a step to the browser's history.
   const frame = element("iframe", { src: page, title: t("chat.source_frame", { title: link.dataset.title }) });
