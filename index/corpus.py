@@ -69,7 +69,13 @@ def write_corpus(
         connection.executemany(
             "INSERT INTO document (doc_id, title, digest, text, blocks) VALUES (?, ?, ?, ?, ?)",
             (
-                (d.doc_id, d.title, d.digest, d.text, _dump([[b.kind, b.start, b.end, b.level] for b in d.blocks]))
+                (
+                    d.doc_id,
+                    d.title,
+                    d.digest,
+                    d.text,
+                    _dump([[b.kind, b.start, b.end, b.level, b.place] for b in d.blocks]),
+                )
                 for d in documents
             ),
         )
@@ -116,7 +122,7 @@ class Corpus:
             return None
         doc_id, title, text, blocks = rows[0]
         return Document(
-            doc_id, title, text, tuple(Block(BlockKind(k), s, e, lvl) for k, s, e, lvl in json.loads(blocks))
+            doc_id, title, text, tuple(Block(BlockKind(kind), *where) for kind, *where in json.loads(blocks))
         )
 
     def passages(self, ordinals: Sequence[int]) -> list[StoredPassage]:
