@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from itertools import pairwise
 
+_HANGUL = ("가", "가")
 _WORD = re.compile(r"\S+")
 
 
@@ -31,7 +32,8 @@ class LineBreaks:
             for first, space, last in zip(line, line[1:], line[2:], strict=False)
             if space == " "
         )
-        ends = [self._by_words(*pair) for page in self._pages for pair in page.broken()]
+        pairs = (pair for page in self._pages for pair in page.broken())
+        ends = [self._by_words(*pair) for pair in pairs if _kinds(pair[0][-1], pair[1][0]) == _HANGUL]
         self._only_between_words = ends.count(True) >= 3 and not ends.count(False)
 
     def repair(self, text: str, page: int) -> str:
@@ -64,7 +66,8 @@ class LineBreaks:
                     spaced = self._is_space(left, right, spaced)
             elif on_page and character.isalnum() and following.isalnum():
                 spaced = True
-            parts.append(" " if spaced else "")
+            # Brackets of East Asian fonts are as wide as a syllable, most of it empty.
+            parts.append(" " if spaced and character not in "「『《〈" and following not in "」』》〉" else "")
         return "".join(parts)
 
     def goes_on(self, before: str, after: str, page: int) -> bool:
@@ -81,7 +84,7 @@ class LineBreaks:
         from dochan.pdf.spacing import load_model
 
         left, right = before.split()[-1], after.split()[0]
-        guess = _kinds(left[-1], right[0]) != ("가", "가") or load_model().joins_with_space(left[-1], right[0])
+        guess = _kinds(left[-1], right[0]) != _HANGUL or load_model().joins_with_space(left[-1], right[0])
         space = self._is_space(left, right, guess)
         return f"{before.rstrip()}{' ' if space else ''}{after.lstrip()}"
 
@@ -90,12 +93,14 @@ class LineBreaks:
         return self._by_words(before.split()[-1], after.split()[0]) is False
 
     def _is_space(self, left: str, right: str, guess: bool) -> bool:
-        if self._only_between_words:
+        kinds = _kinds(left[-1], right[0])
+        if kinds == _HANGUL and self._only_between_words:
             return True
+        if left[-1] == "-" and left[-2:-1].isalnum():
+            return False
         known = self._by_words(left, right)
         if known is not None:
             return known
-        kinds = _kinds(left[-1], right[0])
         joined, spaced = self._joined[kinds], self._spaced[kinds]
         # Between two letters of a script both are usual.
         return guess if kinds[0] == kinds[1] or joined == spaced else spaced > joined

@@ -49,8 +49,7 @@ def load_markdown(doc_id: str, data: bytes) -> Document:
                 writer.block(_visible(token), BlockKind.HEADING, int(opened[-1][1:]))
             case "inline":
                 for part in _NOTE_START.split(_visible(token)):
-                    prose = BlockKind.LIST_ITEM if list_depth else BlockKind.PARAGRAPH
-                    writer.block(part, BlockKind.FOOTNOTE if _NOTE.match(part) else prose)
+                    writer.prose(part, BlockKind.LIST_ITEM if list_depth and not _NOTE.match(part) else None)
     return writer.document(trust_headings=True)
 
 

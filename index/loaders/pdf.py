@@ -213,16 +213,21 @@ def _joined(parts: Iterable[Part], breaks: LineBreaks) -> Iterator[Part]:
 
 def _goes_on(before: Paragraph, paragraph: Paragraph, breaks: LineBreaks) -> bool:
     """Whether a sentence or a word surely goes on: Korean headings and items end without a full stop too."""
-    if before.kind or paragraph.kind or ends_sentence(before.text) or not is_wide(before.text):
+    if before.kind or paragraph.kind or ends_sentence(before.text):
         return False
-    if paragraph.text.startswith("다.") and not before.text.startswith("나."):
+    is_item = prose_kind(paragraph.text, False) is not BlockKind.PARAGRAPH
+    if not is_item and before.text.count("(") > before.text.count(")"):
         return True
-    if prose_kind(paragraph.text, False) is not BlockKind.PARAGRAPH:
+    if not is_wide(before.text):
         return False
-    if breaks.goes_on(before.text, paragraph.text, _page(before)):
-        return True
-    is_open = before.text.count("(") > before.text.count(")")
-    return is_open or before.text.endswith(_GOES_ON) or breaks.cuts_word(before.text, paragraph.text)
+    if is_item:
+        # The last syllable of most sentences looks like the third item of a list.
+        return paragraph.text.startswith("다.") and not before.text.startswith("나.")
+    return (
+        breaks.goes_on(before.text, paragraph.text, _page(before))
+        or before.text.endswith(_GOES_ON)
+        or breaks.cuts_word(before.text, paragraph.text)
+    )
 
 
 def _repaired(parts: Iterable[Part], breaks: LineBreaks) -> Iterator[Part]:
@@ -238,4 +243,4 @@ def _page(paragraph: Paragraph) -> int:
 
 
 def _repaired_row(row: Row, breaks: LineBreaks) -> Row:
-    return replace(row, cells=tuple(tuple(_repaired(cell, breaks)) for cell in row.cells))
+    return replace(row, cells=tuple(tuple(_joined(_repaired(cell, breaks), breaks)) for cell in row.cells))

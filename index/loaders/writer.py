@@ -91,6 +91,10 @@ class DocumentWriter:
         if kind is not BlockKind.FOOTNOTE:
             self._follows_note_mark = "*" in content or "†" in content or "[" in content
 
+    def prose(self, content: str, kind: BlockKind | None = None, level: int = 0, place: str = "") -> None:
+        """Write one block outside of tables as it stands. Where `kind` is None, its first sign decides."""
+        self.block(content, kind or prose_kind(content, self._follows_note_mark), level, place)
+
     def document(self, trust_headings: bool = False) -> Document:
         """Return the document, named by what stands at its top, or by its file.
 
@@ -117,11 +121,9 @@ class DocumentWriter:
 
     def _paragraph(self, paragraph: Paragraph) -> None:
         content = clean(paragraph.text)
-        if paragraph.kind is not None:
-            self.block(content, paragraph.kind, paragraph.level, paragraph.place)
-            return
-        for lines in self._lines_of_a_kind(content):
-            self.block(lines, prose_kind(lines, self._follows_note_mark), 0, paragraph.place)
+        lines = [content] if paragraph.kind else self._lines_of_a_kind(content)
+        for some in lines:
+            self.prose(some, paragraph.kind, paragraph.level, paragraph.place)
 
     def _lines_of_a_kind(self, content: str) -> Iterator[str]:
         """Cut where a line break is followed by the sign of a list item or a note."""
