@@ -18,6 +18,8 @@ from jakal_hwpx import HancomDocument
 from openpyxl import Workbook
 from playwright.sync_api import sync_playwright
 
+from index.loaders import SourceFile, load_document
+
 SOURCE = next((Path(__file__).parents[1] / "source_docs").glob("*.txt"))
 TITLE = "한-미 기술번영 양해각서(MOU) 체결 (Technology Prosperity Deal, TPD)"
 HEAD = "과학기술정보통신부 보도자료"
@@ -101,8 +103,8 @@ def write_hwpx() -> bytes:
     return hwpx_package(section)
 
 
-def hwpx_package(section: str) -> bytes:
-    """Return a HWPX file with the given XML as its only section."""
+def hwpx_package(section: str, head: str = "") -> bytes:
+    """Return a HWPX file with the given XML as its only section and in its header."""
     manifest = (
         '<opf:package xmlns:opf="http://www.idpf.org/2007/opf/"><opf:manifest>'
         '<opf:item id="header" href="Contents/header.xml" media-type="application/xml"/>'
@@ -113,7 +115,7 @@ def hwpx_package(section: str) -> bytes:
         {
             "mimetype": "application/hwp+zip",
             "Contents/content.hpf": manifest,
-            "Contents/header.xml": f'<hh:head{_NAMESPACES} version="1.2" secCnt="1"/>',
+            "Contents/header.xml": f'<hh:head{_NAMESPACES} version="1.2" secCnt="1">{head}</hh:head>',
             "Contents/section0.xml": section,
         }
     )
@@ -205,6 +207,12 @@ def write_csv() -> bytes:
     """Write the table of contacts, in the encoding that Korean Windows saves tables in."""
     rows = [row for part in seed_parts() if isinstance(part, list) for row in part]
     return "\r\n".join(",".join(f'"{cell}"' for cell in row) for row in rows).encode("cp949")
+
+
+def blocks(name: str, data: bytes) -> list[tuple[str, str]]:
+    """Return the kind and the text of each block that is read of a file."""
+    document = load_document(SourceFile(name, data))
+    return [(block.kind.value, document.text[block.start : block.end]) for block in document.blocks]
 
 
 def zipped(parts: dict[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:

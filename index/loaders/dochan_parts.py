@@ -30,6 +30,8 @@ def check_errors(errors: list[str]) -> None:
         raise InputError("the file is protected by a password: save it without one")
     if any("초과" in error or "exceed" in error or "limit" in error for error in fatal):
         raise InputError("the file holds too much to be read: split it")
+    if any("revision" in error for error in fatal):
+        raise InputError("the file has changes that can't be told from its text: accept or refuse them and save it")
     if fatal:
         raise InputError("the file is damaged or cut off: open it in its word processor and save it anew")
 
