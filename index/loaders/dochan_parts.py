@@ -78,7 +78,9 @@ class PartFinder:
             yield from caption
         rows = []
         for at, row in enumerate(table.rows, 1):
-            here = place or f"table {number}, row {at}"
+            # A table that goes on over pages is found on its first.
+            page = max((getattr(cell.provenance, "page", None) or 0 for cell in row), default=0)
+            here = f"p. {page}" if page else place or f"table {number}, row {at}"
             if any(not cell.is_merged_away for cell in row):
                 rows.append(Row(tuple(self._cell(cell, here, depth) for cell in row), here))
         yield Table(tuple(rows))

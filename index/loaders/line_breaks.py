@@ -40,8 +40,8 @@ class LineBreaks:
         """Return `text`, which stands on `page` (from 1) and was joined from lines, with its spaces put right."""
         compact = _Compact(text)
         page_text = self._pages[page - 1]
-        offset = page_text.characters.find(compact.characters)
-        if offset < 0 or len(compact.characters) < 2:
+        offset = page_text.find(compact.characters)
+        if offset < 0:
             return text
         parts = []
         for at, character in enumerate(compact.characters):
@@ -54,12 +54,7 @@ class LineBreaks:
             if "\n" in on_page:
                 left = _last_word(parts)
                 right = _first_word(compact, at + 1)
-                if (
-                    left[-1] == "-"
-                    and following.islower()
-                    and left[-2:-1].isalpha()
-                    and self._is_hyphenated(left, right)
-                ):
+                if self._is_hyphenated(left, right):
                     parts.pop()
                     spaced = False
                 else:
@@ -111,7 +106,9 @@ class LineBreaks:
         return None if bool(joined) == bool(apart) else bool(apart)
 
     def _is_hyphenated(self, left: str, right: str) -> bool:
-        return not self._words[left + right]
+        """Whether the hyphen at the end of `left` is there for the end of the line alone."""
+        hyphen = left[-1] == "-" and left[-2:-1].isalpha() and right[0].islower()
+        return hyphen and not self._words[left + right]
 
 
 def _kinds(left: str, right: str) -> tuple[str, str]:
@@ -138,6 +135,16 @@ class _Compact:
             self.spaces[end - 1] = "\n" * min(text.count("\n", word.end(), next_word.start()), 2) or " "
         if text.endswith("\n") and self.spaces:
             self.spaces[-1] = "\n"
+
+    def find(self, characters: str) -> int:
+        """Return where `characters` stand as whole words, or -1."""
+        at = self.characters.find(characters)
+        while at >= 0 and not (self._ends_word(at - 1) and self._ends_word(at + len(characters) - 1)):
+            at = self.characters.find(characters, at + 1)
+        return at
+
+    def _ends_word(self, at: int) -> bool:
+        return at < 0 or at == len(self.spaces) - 1 or bool(self.spaces[at])
 
     def broken(self) -> list[tuple[str, str]]:
         """Return the words before and after each line break."""

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import pairwise
 from statistics import median
 from tempfile import NamedTemporaryFile
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _MIN_CHARACTERS_A_PAGE = 10
 # Of the letters and digits that PDFium reads on a page; page numbers and running heads are about one.
 _MAX_LOST = 0.05
+# Running heads that are left out of PDFium's text are less; text that is printed twice to look bold is twice.
+_MAX_SURPLUS = 1.5
 # One of the first or last lines that stands on as large a part of the pages belongs to the paper, not to the text.
 _REPEATED = 0.5
 _MIN_REPEATED_PAGES = 2
@@ -52,21 +55,33 @@ def load_pdf(doc_id: str, data: bytes) -> Document:
         raise InputError("the pages are pictures without text: run text recognition on the file and save it anew")
     found = _structure(data)
     check_errors(found.errors)
-    finder, breaks = PartFinder(), LineBreaks(pages)
-    parts: list[Part] = []
-    sections = {section.provenance.page: section for section in found.sections if section.provenance.path != "outline"}
+    breaks = LineBreaks(pages)
+    by_page: list[list[Part]] = [[] for _ in pages]
+    finder = PartFinder()
+    for section in found.sections:
+        page = section.provenance.page
+        if page and section.provenance.path != "outline":
+            elements = [element for element in section.elements if not _is_link(element)]
+            by_page[page - 1] = _without_page_number(list(finder.parts(elements, f"p. {page}")))
+    _replace_misread(by_page, pages, breaks)
+    writer = DocumentWriter(doc_id)
+    writer.write(_joined(_repaired((part for parts in by_page for part in parts), breaks), breaks))
+    return writer.document()
+
+
+def _replace_misread(by_page: list[list[Part]], pages: list[str], breaks: LineBreaks) -> None:
+    """Take PDFium's text of the pages of which dochan has too little, or much more than is to be seen."""
+    found: dict[str, Counter[str]] = {}
+    for paragraph in _paragraphs(part for parts in by_page for part in parts):
+        counts = found.setdefault(paragraph.place, Counter())
+        counts.update(filter(str.isalnum, paragraph.text.translate(_LIGATURES)))
     for number, text in enumerate(pages, 1):
         place = f"p. {number}"
-        of_page: list[Part] = []
-        if number in sections:
-            elements = [element for element in sections[number].elements if not _is_link(element)]
-            of_page = list(finder.parts(elements, place))
-        if _lost(of_page, text) > _MAX_LOST:
-            of_page = [Paragraph(line, place=place) for line in text.splitlines()]
-        parts += _repaired(of_page, breaks)
-    writer = DocumentWriter(doc_id)
-    writer.write(_joined(parts, breaks))
-    return writer.document()
+        wanted, there = Counter(filter(str.isalnum, text)), found.get(place, Counter())
+        lost = (wanted - there).total() > _MAX_LOST * wanted.total()
+        if lost or there.total() > _MAX_SURPLUS * wanted.total():
+            paragraphs = (reduce(breaks.join, lines.split("\n")) for lines in text.strip().split("\n\n"))
+            by_page[number - 1] = [Paragraph(paragraph, place=place) for paragraph in paragraphs if paragraph.strip()]
 
 
 def _texts(data: bytes) -> list[str]:
@@ -176,11 +191,14 @@ def _is_link(element: Any) -> bool:
     return getattr(provenance, "path", None) in ("annots", "destination")
 
 
-def _lost(parts: Iterable[Part], text: str) -> float:
-    """Return how much of the letters and digits of `text` the parts don't have."""
-    wanted = Counter(filter(str.isalnum, text))
-    there = Counter(character for part in _paragraphs(parts) for character in part.text.translate(_LIGATURES))
-    return sum((wanted - there).values()) / max(sum(wanted.values()), 1)
+def _without_page_number(parts: list[Part]) -> list[Part]:
+    """Leave out the number that dochan leaves at an edge of a page: of a single one it can't tell that it changes."""
+    edges = {0, len(parts) - 1}
+    return [part for at, part in enumerate(parts) if at not in edges or not _is_page_number(part)]
+
+
+def _is_page_number(part: Part) -> bool:
+    return isinstance(part, Paragraph) and bool(_PAGE_NUMBER.fullmatch(part.text.strip()))
 
 
 def _paragraphs(parts: Iterable[Part]) -> Iterator[Paragraph]:

@@ -19,9 +19,9 @@ from index.documents import Block, BlockKind, Document
 from index.errors import InputError
 from index.loaders import parse_document
 
-# In seconds. A PDF report of a thousand pages takes half of it.
-TIME_LIMIT = 60.0
-# In bytes of address space. The largest body of a HWPX file that was heard of, 42 MB of XML, takes a third of it.
+# In seconds. A PDF report of five hundred pages takes half of it, nearly everything else less than one.
+TIME_LIMIT = 120.0
+# In bytes of address space. A PDF report of five hundred pages takes half of it, too.
 MEMORY_LIMIT = 2_000_000_000
 # What a fresh child may take to import what it needs, on a busy machine.
 _START_LIMIT = 60.0
@@ -62,7 +62,7 @@ class ParserProcess:
         Raises:
             InputError: they can't be read, or not within the limits.
         """
-        if not self._child:
+        if not self._child or self._child.poll() is not None:
             self._start()
         (self._folder / _DATA).write_bytes(data)
         try:
@@ -121,7 +121,8 @@ class ParserProcess:
 
 def main(folder: Path, memory_limit: int) -> None:
     """Parse what the parent asks for until it goes away."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
+    if sys.platform == "linux":  # others have no such limit that holds
+        resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_ANSWER_LIMIT, _ANSWER_LIMIT))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     tempfile.tempdir = str(folder)
@@ -131,9 +132,15 @@ def main(folder: Path, memory_limit: int) -> None:
             _limit_time()
             suffix, doc_id = json.loads(line)
             answer = _answer(suffix, doc_id, (folder / _DATA).read_bytes())
-            answer["grown"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > _GROWN
+            answer["grown"] = _address_space() > _GROWN
             (folder / _ANSWER).write_text(json.dumps(answer, ensure_ascii=False), encoding="utf-8")
             parent.sendall(_DONE)
+
+
+def _address_space() -> int:
+    """Return what RLIMIT_AS limits, in bytes; 0 where it is not known."""
+    pages = Path("/proc/self/statm")
+    return int(pages.read_text().split()[0]) * resource.getpagesize() if pages.exists() else 0
 
 
 def _limit_time() -> None:

@@ -4,15 +4,19 @@ import csv
 import datetime
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from index.documents import BlockKind, Document
 from index.loaders.archive import open_archive
 from index.loaders.text import decode
 from index.loaders.writer import DocumentWriter, Paragraph, Row, Table
 
-_DIALECT_SAMPLE = 20_000
+if TYPE_CHECKING:
+    import _csv
+
+_SAMPLE = 20_000
 _DELIMITERS = ",;\t|"
 _DEFAULT_SHEET = re.compile(r"(?:Sheet|시트)\d*", re.IGNORECASE)
 _DECIMALS = re.compile(r"0\.(0+)")
@@ -25,11 +29,7 @@ def load_csv(doc_id: str, data: bytes) -> Document:
         InputError: the bytes are not text.
     """
     text = decode(data)
-    try:
-        dialect = csv.Sniffer().sniff(text[:_DIALECT_SAMPLE], _DELIMITERS)
-    except csv.Error:
-        dialect = csv.excel
-    rows = csv.reader(io.StringIO(text, newline=""), dialect)
+    rows = _rows(text, max(_DELIMITERS, key=lambda delimiter: _fit(text[:_SAMPLE], delimiter)))
     writer = DocumentWriter(doc_id)
     writer.write(_tables((f"row {rows.line_num}", row) for row in rows))
     return writer.document()
@@ -55,6 +55,16 @@ def load_xlsx(doc_id: str, data: bytes) -> Document:
         rows = ([_shown(cell) for cell in row] for row in sheet.iter_rows())
         writer.write(_tables((f"{sheet.title}, row {number}", row) for number, row in enumerate(rows, 1)))
     return writer.document()
+
+
+def _rows(text: str, delimiter: str) -> "_csv.Reader":
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+
+
+def _fit(sample: str, delimiter: str) -> int:
+    """Return how many rows are of the width that most have, if that is more than one cell."""
+    widths = Counter(len(row) for row in _rows(sample, delimiter) if len(row) > 1)
+    return max(widths.values(), default=0)
 
 
 def _tables(rows: Iterable[tuple[str, list[str]]]) -> Iterator[Table]:

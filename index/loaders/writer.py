@@ -164,10 +164,11 @@ def _cell_text(cell: tuple[Part, ...]) -> str:
 
 
 def _without_empty_columns(rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """Leave out the columns that no row has anything in: merged cells make some, and so does what lays out a page."""
+    """Leave out the columns that no row has anything in, as page layouts have them, and make all rows as long."""
     width = max((len(row.cells) for row in rows), default=0)
-    kept = [at for at in range(width) if any(row.cells[at : at + 1] not in ((), ((),)) for row in rows)]
-    return tuple(replace(row, cells=tuple(row.cells[at] for at in kept if at < len(row.cells))) for row in rows)
+    full = [(*row.cells, *[()] * (width - len(row.cells))) for row in rows]
+    kept = [at for at in range(width) if any(cells[at] for cells in full)]
+    return tuple(replace(row, cells=tuple(cells[at] for at in kept)) for row, cells in zip(rows, full, strict=True))
 
 
 def _holds_tables(row: Row) -> bool:

@@ -101,8 +101,9 @@ def test_a_footnote_follows_its_paragraph(document):
         <w:r><w:t>)가 열렸다.</w:t></w:r></w:p>""",
     )
     document.add_paragraph("끝이다.")
-    notes = f"""<w:footnotes {W}><w:footnote w:type="separator" w:id="0"><w:p><w:r><w:t>선</w:t></w:r></w:p></w:footnote>
-        <w:footnote w:id="2"><w:p><w:r><w:footnoteRef/></w:r><w:r><w:t>1989년 창설</w:t></w:r></w:p></w:footnote></w:footnotes>"""
+    line = '<w:footnote w:type="separator" w:id="0"><w:p><w:r><w:t>선</w:t></w:r></w:p></w:footnote>'
+    note = '<w:footnote w:id="2"><w:p><w:r><w:footnoteRef/></w:r><w:r><w:t>1989년 창설</w:t></w:r></w:p></w:footnote>'
+    notes = f"<w:footnotes {W}>{line}{note}</w:footnotes>"
     data = with_part(saved(document), "word/footnotes.xml", notes, NOTES)
     assert blocks("a.docx", data) == [
         ("paragraph", "협력체(APEC[^1])가 열렸다."),

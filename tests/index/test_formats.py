@@ -74,7 +74,14 @@ def test_what_each_block_is_and_where_it_is_said_once(suffix, seeds):
     document = seeds[suffix]
     assert [block.start for block in document.blocks] == sorted(block.start for block in document.blocks)
     assert all(document.text[block.start : block.end].strip() for block in document.blocks)
-    places = {".md": "", ".html": "", ".pdf": "p. 2", ".xlsx": "연락처, row 3", ".csv": "row 3", ".hwpx": "table 2, row 3"}
+    places = {
+        ".md": "",
+        ".html": "",
+        ".pdf": "p. 2",
+        ".xlsx": "연락처, row 3",
+        ".csv": "row 3",
+        ".hwpx": "table 2, row 3",
+    }
     assert document.blocks[rows_end(document)].place == places.get(suffix, "table 1, row 3")
 
 

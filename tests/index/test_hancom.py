@@ -6,7 +6,9 @@ from index.errors import InputError
 from index.loaders import SourceFile, load_document
 from tests.formats import blocks, hwpx_package, hwpx_paragraph, hwpx_section, hwpx_table
 
-CHANGES = '<hh:trackChanges><hh:trackChange id="1" type="Delete"/><hh:trackChange id="2" type="Insert"/></hh:trackChanges>'
+CHANGES = (
+    '<hh:trackChanges><hh:trackChange id="1" type="Delete"/><hh:trackChange id="2" type="Insert"/></hh:trackChanges>'
+)
 
 
 def paragraph(run):
@@ -22,7 +24,8 @@ def read(*body, head=""):
 
 
 def test_a_footnote_follows_its_paragraph_and_is_about_the_word_that_it_notes():
-    note = f'<hp:ctrl><hp:footNote number="1"><hp:subList>{hwpx_paragraph("1989년 창설")}</hp:subList></hp:footNote></hp:ctrl>'
+    inside = f"<hp:subList>{hwpx_paragraph('1989년 창설')}</hp:subList>"
+    note = f'<hp:ctrl><hp:footNote number="1">{inside}</hp:footNote></hp:ctrl>'
     body = paragraph(f"<hp:t>경제협력체(APEC</hp:t>{note}<hp:t>)가 열렸다.</hp:t>") + hwpx_paragraph("끝이다.")
     document = load_document(SourceFile("a.hwpx", hwpx_package(hwpx_section(body))))
     assert document.text == "경제협력체(APEC[^1])가 열렸다.\n\n[^1]: 1989년 창설\n\n끝이다."
@@ -36,7 +39,8 @@ def test_deleted_text_heads_bookmarks_and_memos_are_left_out():
         '<hp:insertBegin Id="2" TcId="2"/>넣은 글<hp:insertEnd Id="2" TcId="2" paraend="0"/>이다.</hp:t>'
     )
     head = f"<hp:ctrl><hp:header><hp:subList>{hwpx_paragraph('머리말')}</hp:subList></hp:header></hp:ctrl>"
-    memo = f"<hp:ctrl><hp:hiddenComment><hp:subList>{hwpx_paragraph('숨은 설명')}</hp:subList></hp:hiddenComment></hp:ctrl>"
+    hidden = f"<hp:subList>{hwpx_paragraph('숨은 설명')}</hp:subList>"
+    memo = f"<hp:ctrl><hp:hiddenComment>{hidden}</hp:hiddenComment></hp:ctrl>"
     bookmark = '<hp:ctrl><hp:bookmark name="표식"/></hp:ctrl><hp:t>둘째 문장이다.</hp:t>'
     assert read(paragraph(head + change), paragraph(memo + bookmark), head=CHANGES) == [
         ("paragraph", "남은 넣은 글이다."),
