@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint bench lock clean
+.PHONY: help install serve test lint bench screenshots lock clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
@@ -23,6 +23,9 @@ lint: .venv/dev ## check style and types
 
 bench: .venv/dev ## measure what a question costs beside its embedding
 	$(BIN)/python -m eval.benchmarks.latency
+
+screenshots: .venv/dev chromium ## take the pictures in web/screenshots
+	$(BIN)/python -m tests.e2e.take_screenshots
 
 lock: .venv/dev ## write requirements.lock anew from what is installed
 	$(BIN)/pip freeze --all --exclude pip --exclude-editable | sed -E 's/\+cpu$$//' > requirements.lock

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +25,7 @@ from index.publication import (
     Manifest,
     Publication,
     PublishedIndex,
+    Suggestion,
     embedding_input,
     file_digests,
     open_folder,
@@ -44,6 +45,7 @@ _EMBEDDING_BATCH = 256
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a step, what is done and how much there is in all."""
+Suggest = Callable[[PublishedIndex, Progress], Sequence[Suggestion]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,13 @@ def build_index(
     embedder: SentenceTransformerEmbedder,
     chunking: Chunking | None = None,
     progress: Progress = lambda step, done, total: None,
+    suggest: Suggest = lambda index, progress: (),
     judge: Callable[[PublishedIndex], None] = lambda index: None,
 ) -> BuildReport:
     """Load, chunk, embed, write aside, verify and publish. With nothing changed since the last build, do nothing.
 
-    `judge` is given the finished index before it is published, and also the published one when nothing changed. When it
-    raises, the old index stays.
+    `suggest` is given the finished index and returns the questions that its manifest shall suggest. `judge` is given it
+    before it is published, and also the published one when nothing changed. When it raises, the old index stays.
 
     Raises:
         InputError: the source folder is missing, or holds no document that can be read.
@@ -114,8 +117,10 @@ def build_index(
             skipped=skipped,
             files=file_digests(aside),
         )
+        index = open_folder(aside, manifest, embedder)
+        manifest = replace(manifest, suggestions=tuple(suggest(index, progress)))
         try:
-            judge(open_folder(aside, manifest, embedder))
+            judge(index)
         except GateError:
             publication.settle(inputs)
             raise
@@ -129,6 +134,7 @@ def build_if_stale(
     publication: Publication,
     embedder: SentenceTransformerEmbedder,
     progress: Progress = lambda step, done, total: None,
+    suggest: Suggest = lambda index, progress: (),
 ) -> BuildReport | None:
     """Build when nothing is published, or when the sources differ from those that were last built; else return None.
 
@@ -140,10 +146,10 @@ def build_if_stale(
     try:
         publication.open(embedder)
     except IndexMissing:
-        return build_index(source, publication, embedder, progress=progress)
+        return build_index(source, publication, embedder, progress=progress, suggest=suggest)
     if publication.settled() == _inputs_digest(list(read_source_files(source)), embedder, Chunking()):
         return None
-    return build_index(source, publication, embedder, progress=progress)
+    return build_index(source, publication, embedder, progress=progress, suggest=suggest)
 
 
 def published_manifest(publication: Publication) -> Manifest | None:

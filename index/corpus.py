@@ -22,7 +22,8 @@ SENTENCE_OFFSETS = "sentence_offsets.npy"
 
 _SCHEMA = """
 CREATE TABLE document (ordinal INTEGER PRIMARY KEY, doc_id TEXT UNIQUE NOT NULL, title TEXT NOT NULL,
-                       digest TEXT NOT NULL, text TEXT NOT NULL, blocks TEXT NOT NULL);
+                       digest TEXT NOT NULL, text TEXT NOT NULL, blocks TEXT NOT NULL, date TEXT NOT NULL,
+                       department TEXT NOT NULL);
 CREATE TABLE passage (ordinal INTEGER PRIMARY KEY, passage_id TEXT UNIQUE NOT NULL, doc_id TEXT NOT NULL,
                       start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL, context TEXT NOT NULL,
                       sentences TEXT NOT NULL, context_terms TEXT NOT NULL, sentence_terms TEXT NOT NULL);
@@ -48,6 +49,8 @@ class DocumentSummary:
     title: str
     digest: str
     characters: int
+    date: str
+    department: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +70,8 @@ def write_corpus(
     with connection:
         connection.executescript(_SCHEMA)
         connection.executemany(
-            "INSERT INTO document (doc_id, title, digest, text, blocks) VALUES (?, ?, ?, ?, ?)",
-            (
-                (
-                    d.doc_id,
-                    d.title,
-                    d.digest,
-                    d.text,
-                    _dump([[b.kind, b.start, b.end, b.level, b.place] for b in d.blocks]),
-                )
-                for d in documents
-            ),
+            "INSERT INTO document (doc_id, title, digest, text, blocks, date, department) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (_document_row(document) for document in documents),
         )
         connection.executemany(
             "INSERT INTO passage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -88,6 +82,13 @@ def write_corpus(
     np.save(folder / SENTENCE_VECTORS, sentence_vectors.astype(np.float16))
     counts = [len(analysed.passage.sentences) for analysed in passages]
     np.save(folder / SENTENCE_OFFSETS, np.cumsum([0, *counts], dtype=np.int64))
+
+
+def _document_row(document: Document) -> tuple[str, ...]:
+    blocks = _dump([[block.kind, block.start, block.end, block.level, block.place] for block in document.blocks])
+    return (
+        document.doc_id, document.title, document.digest, document.text, blocks, document.date, document.department,
+    )  # fmt: skip
 
 
 def _passage_row(ordinal: int, analysed: AnalysedPassage) -> tuple[str | int, ...]:
@@ -112,18 +113,19 @@ class Corpus:
 
     def documents(self) -> list[DocumentSummary]:
         """Return a summary of every document, by `doc_id`."""
-        rows = self._query("SELECT doc_id, title, digest, length(text) FROM document ORDER BY doc_id")
+        rows = self._query("SELECT doc_id, title, digest, length(text), date, department FROM document ORDER BY doc_id")
         return [DocumentSummary(*row) for row in rows]
 
     def document(self, doc_id: str) -> Document | None:
         """Return one document with its text, or None when there is none of that id."""
-        rows = self._query("SELECT doc_id, title, text, blocks FROM document WHERE doc_id = ?", doc_id)
+        rows = self._query(
+            "SELECT doc_id, title, text, blocks, date, department FROM document WHERE doc_id = ?", doc_id
+        )
         if not rows:
             return None
-        doc_id, title, text, blocks = rows[0]
-        return Document(
-            doc_id, title, text, tuple(Block(BlockKind(kind), *where) for kind, *where in json.loads(blocks))
-        )
+        doc_id, title, text, blocks, date, department = rows[0]
+        found = tuple(Block(BlockKind(kind), *where) for kind, *where in json.loads(blocks))
+        return Document(doc_id, title, text, found, date, department)
 
     def passages(self, ordinals: Sequence[int]) -> list[StoredPassage]:
         """Return the passages of the given ordinals, in that order."""

@@ -39,12 +39,17 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One loaded file. `doc_id` is its path relative to the source directory, with POSIX separators."""
+    """One loaded file. `doc_id` is its path relative to the source directory, with POSIX separators.
+
+    `date` (ISO 8601) and `department` say when it was published and who answers for it; "" where it doesn't say.
+    """
 
     doc_id: str
     title: str
     text: str
     blocks: tuple[Block, ...]
+    date: str = ""
+    department: str = ""
 
     @property
     def digest(self) -> str:

@@ -5,6 +5,7 @@ MundapError
 │   └── QuestionError     a question that can't be asked: empty, too long, or not text
 ├── UsageError            a setting, an option or an address can't be used
 ├── DocumentMissing       no document of that id is in the index
+├── StorageError          the database can't be reached or written
 ├── GateError             an index was judged and not published
 ├── ModelError            an embedding model can't be found, assembled or loaded
 └── PublishedIndexError   the published index can't be used
@@ -36,6 +37,10 @@ class UsageError(MundapError):
 
 class DocumentMissing(MundapError):
     """No document of that id is in the index."""
+
+
+class StorageError(MundapError):
+    """The database can't be reached or written."""
 
 
 class GateError(MundapError):

@@ -23,7 +23,7 @@ from index.embedding import SentenceTransformerEmbedder
 from index.errors import IndexDamaged, IndexMismatch, IndexMissing, InputError
 from index.lexical import Bm25Store
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 VERSIONS_KEPT = 5
 _REBUILD = "run: mundap index build"
@@ -32,11 +32,22 @@ _LOCK_SUFFIX = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A question in the language `lang` that this version answers, with `[start, end)` of the document `doc_id`."""
+
+    question: str
+    lang: str
+    doc_id: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What built a version, what it holds, and the SHA-256 of each of its files.
 
     `inputs` is the digest of everything that the version was made from: an equal one needs no new build.
-    `skipped` maps each source file that was left out to the reason.
+    `skipped` maps each source file that was left out to the reason. `suggestions` are there to be shown to askers.
     """
 
     version: str
@@ -52,6 +63,7 @@ class Manifest:
     sentences: int
     skipped: dict[str, str]
     files: dict[str, str]
+    suggestions: tuple[Suggestion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +169,8 @@ class Publication:
                 raise IndexMismatch(
                     f"The index {version} has format {values['format']}, this Mundap reads {FORMAT}; {_REBUILD}"
                 )
-            return Manifest(**values)
+            suggestions = tuple(Suggestion(**suggestion) for suggestion in values.pop("suggestions"))
+            return Manifest(**values, suggestions=suggestions)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise IndexDamaged(
                 f"The manifest of the index {version or '(no name)'} is missing or damaged; {_REBUILD}"

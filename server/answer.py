@@ -20,7 +20,10 @@ class AnswerStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Where a sentence stands: `quote == document.text[start:end]`. `focus` is a span of the quote, or None."""
+    """Where a sentence stands: `quote == document.text[start:end]`. `focus` is a span of the quote, or None.
+
+    `date` (ISO 8601) and `department` are those of the document, "" where it has none.
+    """
 
     n: int
     doc_id: str
@@ -30,6 +33,8 @@ class Citation:
     end: int
     quote: str
     focus: tuple[int, int] | None = None
+    date: str = ""
+    department: str = ""
 
     @property
     def url(self) -> str:

@@ -15,17 +15,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from index.errors import MundapError
 from server.chat import Chat, create_chat
+from server.framing import frame_ancestors
 from server.messages import message
 from server.problems import make_problem, problem_of
-from server.routes import api, health, pages
+from server.routes import api, health, pages, widget
 from server.routes.api import request_id_of
 from server.routes.schemas import Problem
 from server.settings import Settings
+from server.storage import Storage
 
 MAX_BODY_BYTES = 1_000_000
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
-    "frame-src 'self'; frame-ancestors 'self'; form-action 'self'; base-uri 'none'"
+    f"frame-src 'self'; {frame_ancestors(())}; form-action 'self'; base-uri 'none'"
 )
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -48,24 +50,28 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
         app.state.chat = chat or create_chat(settings)
+        app.state.storage = Storage(settings.database)
         yield
+        app.state.storage.close()
 
     app = FastAPI(title="Mundap", version=metadata.version("mundap"), lifespan=lifespan, docs_url=None, redoc_url=None)
-    for router in (api.router, health.router, pages.router):
+    for router in (api.router, health.router, pages.router, widget.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=pages.WEB / "static"), name="static")
     app.add_exception_handler(MundapError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_middleware(_Edge)
+    app.add_middleware(_Edge, frame_origins=settings.frame_origins)
     return app
 
 
 class _Edge:
     """Gives each request an id, bounds its body, puts `HEADERS` on its response, and answers where the app failed."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, frame_origins: tuple[str, ...] = ()) -> None:
         self.app = app
+        policy = CONTENT_SECURITY_POLICY.replace(frame_ancestors(()), frame_ancestors(frame_origins))
+        self.headers_in_frames = HEADERS | {"Content-Security-Policy": policy}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -91,7 +97,8 @@ class _Edge:
             nonlocal started
             if outgoing["type"] == "http.response.start":
                 started = True
-                extra = HEADERS | {"X-Request-Id": request_id}
+                headers = self.headers_in_frames if _is_for_frames(scope["path"]) else HEADERS
+                extra = headers | {"X-Request-Id": request_id}
                 outgoing["headers"] += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
             await send(outgoing)
 
@@ -105,12 +112,18 @@ class _Edge:
             await response(scope, receive, send_with_headers)
 
 
+def _is_for_frames(path: str) -> bool:
+    # A browser asks every ancestor of a frame: the sources stand in a frame of the embedded chat.
+    return path == "/embed" or path.startswith("/documents/")
+
+
 # ----- errors --------------------------------------------------------------------------------------------------------
 
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large", 400: "invalid_request"}
 _PAGE_TEXTS = {
     "document_not_found": "error.document_not_found", "not_found": "error.not_found",
-    "index_unavailable": "error.index_unavailable", "internal_error": "error.internal",
+    "index_unavailable": "error.index_unavailable", "storage_unavailable": "feedback.failed",
+    "internal_error": "error.internal",
 }  # fmt: skip
 
 
@@ -136,7 +149,7 @@ def _respond(request: Request, problem: Problem, headers: dict[str, str] | None 
     if not wants_page:
         return JSONResponse(problem.model_dump(), problem.status, headers, media_type="application/problem+json")
     text = message(pages.page_language(request), _PAGE_TEXTS.get(problem.code, "error.invalid_request"))
-    values = {"status": problem.status, "heading": text, "detail": problem.request_id}
-    page = pages.render(request, "error.html", problem.status, **values)
+    values: dict[str, Any] = {"status": problem.status, "heading": text, "detail": problem.request_id}
+    page = pages.render(request, "message.html", problem.status, **values)
     page.headers.update(headers or {})
     return page

@@ -29,6 +29,7 @@ from server.conversation import (
 )
 from server.messages import message
 from server.settings import Settings
+from server.suggestions import next_questions
 
 
 class Chat:
@@ -68,7 +69,7 @@ class Chat:
         retrieval = self.retriever.search(standalone, PASSAGES_WEIGHED, exclude)
         found = extract(standalone, retrieval, self.reader)
         composed = self._compose(found, language)
-        self._check_citations(composed)
+        suggestions = next_questions(self.index.manifest.suggestions, composed, [*history, Turn("user", question)])
         total = (time.perf_counter() - started) * 1000
         timings = {
             "embed": retrieval.embed_ms,
@@ -77,7 +78,7 @@ class Chat:
             "total": total,
         }
         rounded = {stage: round(milliseconds, 2) for stage, milliseconds in timings.items()}
-        return replace(composed, timings_ms=rounded, retrieval=retrieval, ranked=found.ranked)
+        return replace(composed, suggestions=suggestions, timings_ms=rounded, retrieval=retrieval, ranked=found.ranked)
 
     def document(self, doc_id: str) -> Document:
         """Return one indexed document.
@@ -93,14 +94,16 @@ class Chat:
     def _notice(self, status: AnswerStatus, key: str, language: str, started: float) -> Answer:
         total = round((time.perf_counter() - started) * 1000, 2)
         timings = {"embed": 0.0, "search": 0.0, "answer": total, "total": total}
-        version = self.index.manifest.version
-        return Answer(_new_id(), status, language, message(language, key), version, timings_ms=timings)
+        answer = Answer(
+            _new_id(), status, language, message(language, key), self.index.manifest.version, timings_ms=timings
+        )
+        return replace(answer, suggestions=next_questions(self.index.manifest.suggestions, answer))
 
     def _compose(self, found: Extract, language: str) -> Answer:
         version = self.index.manifest.version
         match found.finding:
             case Finding.DIRECT:
-                citations = tuple(_citation(n, candidate) for n, candidate in enumerate(found.sentences, 1))
+                citations = tuple(self._cite(n, candidate) for n, candidate in enumerate(found.sentences, 1))
                 sentences = tuple(AnswerSentence(citation.quote, (citation.n,)) for citation in citations)
                 text = " ".join(f"{citation.quote} [{citation.n}]" for citation in citations)
                 return Answer(
@@ -118,13 +121,15 @@ class Chat:
                 text = message(language, "reply.not_found")
                 return Answer(_new_id(), AnswerStatus.NOT_FOUND, language, text, version, confidence=found.confidence)
 
-    def _check_citations(self, answer: Answer) -> None:
-        for citation in answer.citations:
-            text = self.document(citation.doc_id).text
-            if text[citation.start : citation.end] != citation.quote:
-                raise IndexDamaged(
-                    f"The passage {citation.passage_id} differs from its document; run: mundap index build"
-                )
+    def _cite(self, n: int, candidate: Candidate) -> Citation:
+        passage, sentence = candidate.hit.passage, candidate.sentence
+        document = self.document(passage.doc_id)
+        if document.text[sentence.start : sentence.end] != candidate.text:
+            raise IndexDamaged(f"The passage {passage.passage_id} differs from its document; run: mundap index build")
+        return Citation(
+            n, passage.doc_id, document.title, passage.passage_id, sentence.start, sentence.end, candidate.text,
+            named_phrase(candidate), document.date, document.department,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +171,6 @@ def load_models(settings: Settings, progress: Progress | None = None) -> Models:
 def _warm_up_languages() -> None:
     morphemes.warm_up()
     asker_language("warm up")
-
-
-def _citation(n: int, candidate: Candidate) -> Citation:
-    passage, sentence = candidate.hit.passage, candidate.sentence
-    return Citation(
-        n, passage.doc_id, passage.context[0], passage.passage_id, sentence.start, sentence.end, candidate.text,
-        named_phrase(candidate),
-    )  # fmt: skip
 
 
 def _related(hit: Hit) -> RelatedPassage:

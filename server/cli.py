@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -15,7 +16,6 @@ from index.errors import GateError, InputError, ModelError, MundapError, Publish
 
 if TYPE_CHECKING:
     from index.build import BuildReport
-    from index.embedding import SentenceTransformerEmbedder
     from index.publication import PublishedIndex
     from server.chat import Models
     from server.settings import Settings
@@ -78,6 +78,7 @@ def serve(
     from index.publication import Publication
     from server.app import create_app
     from server.chat import create_chat
+    from server.suggestion_maker import suggest_questions
 
     # uvicorn ends by raising again the signal that stopped it; having been asked to stop is not a failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
@@ -86,7 +87,9 @@ def serve(
     _check_address(host, port)
     models = _load_models(settings)
     with _progress_bar() as progress:
-        report = build_if_stale(settings.source_dir, Publication(settings.data_dir), models.embedder, progress)
+        publication = Publication(settings.data_dir)
+        suggest = partial(suggest_questions, models)
+        report = build_if_stale(settings.source_dir, publication, models.embedder, progress, suggest)
     if report:
         _print_report(report, sys.stderr)
     chat = create_chat(settings, models)
@@ -158,7 +161,7 @@ def index_build(
     settings = _settings()
     models = _load_models(settings)
     judge = _gate_judge(settings, models) if gate else None
-    report = _build(settings, source or settings.source_dir, models.embedder, judge)
+    report = _build(settings, source or settings.source_dir, models, judge)
     _print_report(report, sys.stdout)
 
 
@@ -350,15 +353,18 @@ def _load_models(settings: "Settings") -> "Models":
 def _build(
     settings: "Settings",
     source: Path,
-    embedder: "SentenceTransformerEmbedder",
+    models: "Models",
     judge: "Callable[[PublishedIndex], None] | None" = None,
 ) -> "BuildReport":
     from index.build import build_index
     from index.publication import Publication
+    from server.suggestion_maker import suggest_questions
 
     with _progress_bar() as progress:
-        publication = Publication(settings.data_dir)
-        return build_index(source, publication, embedder, progress=progress, judge=judge or (lambda index: None))
+        return build_index(
+            source, Publication(settings.data_dir), models.embedder, progress=progress,
+            suggest=partial(suggest_questions, models), judge=judge or (lambda index: None),
+        )  # fmt: skip
 
 
 def _gate_judge(settings: "Settings", models: "Models") -> "Callable[[PublishedIndex], None]":

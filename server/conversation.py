@@ -32,19 +32,24 @@ def clean_question(text: str) -> str:
         raise QuestionError(
             "question_too_long", f"The question has more than {MAX_QUESTION_CHARACTERS} characters; shorten it"
         )
-    categories = [unicodedata.category(character) for character in text]
-    if "Cs" in categories:
+    if any("\ud800" <= character <= "\udfff" for character in text):
         raise QuestionError(
             "invalid_question", "The question holds half a character (an unpaired surrogate); type it again"
         )
-    visible = "".join(
-        " " if category == "Cc" else "" if category in ("Cf", "Co", "Cn") else character
-        for character, category in zip(text, categories, strict=True)
-    )
-    cleaned = " ".join(unicodedata.normalize("NFC", visible).split())
+    cleaned = printable(text)
     if not cleaned:
         raise QuestionError("empty_question", "The question is empty; type one")
     return cleaned
+
+
+def printable(text: str) -> str:
+    """Return `text` in NFC without invisible, control and half characters, its white space folded."""
+    visible = (_VISIBLE.get(unicodedata.category(character), character) for character in text)
+    return " ".join(unicodedata.normalize("NFC", "".join(visible)).split())
+
+
+# What becomes of characters that can't be seen, by category: control characters part words, the others don't.
+_VISIBLE = {"Cc": " ", "Cf": "", "Co": "", "Cn": "", "Cs": ""}
 
 
 def asker_language(question: str, wanted: str | None = None) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 
-from index.errors import DocumentMissing, MundapError, PublishedIndexError, QuestionError
+from index.errors import DocumentMissing, MundapError, PublishedIndexError, QuestionError, StorageError
 from server.routes.schemas import Problem
 
 _log = logging.getLogger("mundap")
@@ -11,6 +11,7 @@ _STATUS_AND_CODE: tuple[tuple[type[MundapError], int, str], ...] = (
     (QuestionError, 422, "invalid_question"),
     (DocumentMissing, 404, "document_not_found"),
     (PublishedIndexError, 503, "index_unavailable"),
+    (StorageError, 503, "storage_unavailable"),
 )
 _TITLES = {404: "Not found", 405: "Method not allowed", 413: "Too large", 422: "Invalid request", 503: "Unavailable"}
 
@@ -22,7 +23,7 @@ def problem_of(error: Exception, request_id: str) -> Problem:
         _log.error("request %s failed", request_id, exc_info=error)
         return make_problem(500, "internal_error", "Something went wrong on the server; try again later", request_id)
     status, code = known
-    if status >= 500:
+    if isinstance(error, PublishedIndexError):
         _log.error("request %s: %s", request_id, error)
         return make_problem(status, code, "The index can't be used at the moment; try again later", request_id)
     return make_problem(status, error.code if isinstance(error, QuestionError) else code, str(error), request_id)

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.embedding import BUNDLED
 from index.errors import InputError, UsageError
+from server.framing import parse_origins
 
 
 class Settings(BaseSettings):
@@ -25,8 +27,15 @@ class Settings(BaseSettings):
     llm_model: str = Field("", description="Not used yet. Name of the language model at MUNDAP_LLM_BASE_URL.")
     llm_api_key: SecretStr = Field(SecretStr(""), description="Not used yet. Key for MUNDAP_LLM_BASE_URL.")
     admin_token: SecretStr = Field(SecretStr(""), description="Not used yet. Token of the admin interface.")
-    embed_origins: str = Field("", description="Not used yet. Origins that may frame the widget, separated by spaces.")
-    database_url: SecretStr = Field(SecretStr(""), description="Not used yet. Database for questions and feedback.")
+    embed_origins: str = Field(
+        "",
+        description="Origins that may frame the widget, separated by spaces, such as "
+        '"https://www.example.go.kr https://*.example.go.kr"; empty: none but the server itself.',
+    )
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="Database for feedback, as SQLAlchemy writes it: empty for SQLite in the data folder.",
+    )
     reader: str = Field(
         "",
         description='Model that reads the best passages: empty for the shipped one, "off" for none, '
@@ -39,9 +48,27 @@ class Settings(BaseSettings):
     vector_store: str = Field("faiss", description="Not used yet. Engine of the dense index.")
     title: str = Field("문답", description="Name of the service, as its pages show it.")
 
+    @field_validator("embed_origins")
+    @classmethod
+    def _check_origins(cls, text: str) -> str:
+        try:
+            return " ".join(parse_origins(text))
+        except ValueError as error:
+            raise PydanticCustomError("embed_origins", "{problem}", {"problem": str(error)}) from error
+
     def shown(self) -> dict[str, str]:
         """Return every setting by the name of its variable, secrets masked."""
         return {f"MUNDAP_{name.upper()}": str(getattr(self, name)) for name in type(self).model_fields}
+
+    @property
+    def frame_origins(self) -> tuple[str, ...]:
+        """The origins that may frame the widget."""
+        return parse_origins(self.embed_origins)
+
+    @property
+    def database(self) -> str:
+        """The URL of the database."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data_dir.resolve() / 'mundap.sqlite'}"
 
     @property
     def model_cache(self) -> Path:

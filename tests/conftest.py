@@ -4,6 +4,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from index.reader import Reader, load_reader
 from server.answerers.evidence import Evidence, weigh_evidence
 from server.chat import Chat, Models, create_chat
 from server.settings import Settings
+from server.suggestion_maker import suggest_questions
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -94,10 +96,13 @@ def no_settings_from_outside() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def settings(seed_index: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(
+    embedder: SentenceTransformerEmbedder, reader: Reader, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
     """Those of a data directory of its own, as an installation has it: the index and the assembled model."""
     data_dir = tmp_path_factory.mktemp("data")
-    shutil.copytree(seed_index / "index", data_dir / "index")
+    suggest = partial(suggest_questions, Models(embedder, reader))
+    build_index(REPO / "source_docs", Publication(data_dir), embedder, suggest=suggest)
     (data_dir / "models").symlink_to(REPO / "var" / "models")
     return Settings(_env_file=None, data_dir=data_dir, source_dir=REPO / "source_docs")
 

@@ -3,11 +3,12 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from index.documents import Document
 from index.errors import InputError
+from index.imprint import find_imprint
 from index.loaders.docx import load_docx
 from index.loaders.formats import format_of
 from index.loaders.hancom import load_hwp, load_hwpx
@@ -94,7 +95,8 @@ def load_document(file: SourceFile, parse: Parse | None = None) -> Document:
         document = (parse or parse_document)(suffix, file.doc_id, file.data)
     if not document.blocks:
         raise InputError("the file holds no text")
-    return document
+    imprint = find_imprint(document)
+    return replace(document, date=document.date or imprint.date, department=document.department or imprint.department)
 
 
 def parse_document(suffix: str, doc_id: str, data: bytes) -> Document:

@@ -62,7 +62,8 @@ def extract(question: str, retrieval: Retrieval, reader: Reader | None = None) -
         chosen = choose_sentences(question, retrieval.terms, ranked)
         return Extract(Finding.DIRECT, confidence, ranked, tuple(sorted(chosen, key=_place)))
     if confidence >= evidence.related_from:
-        return Extract(Finding.NEAR, confidence, ranked, nearest=retrieval.hits[:RELATED_PASSAGES])
+        nearest = {candidate.hit.passage.passage_id: candidate.hit for candidate in ranked}
+        return Extract(Finding.NEAR, confidence, ranked, nearest=tuple(nearest.values())[:RELATED_PASSAGES])
     return Extract(Finding.NOTHING, confidence, ranked)
 
 

@@ -9,7 +9,7 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic import BaseModel
 
 from server.chat import Chat
-from server.conversation import clean_question
+from server.conversation import clean_question, printable
 from server.problems import problem_of
 from server.routes.schemas import (
     ChatRequest,
@@ -17,11 +17,13 @@ from server.routes.schemas import (
     DocumentModel,
     DocumentResponse,
     DocumentsResponse,
+    FeedbackRequest,
     HitModel,
     Problem,
     SearchResponse,
     StatusModel,
 )
+from server.storage import Feedback, Storage
 
 MAX_TOP_K = 100
 
@@ -83,6 +85,24 @@ def _event(name: str, data: BaseModel) -> bytes:
     return format_sse_event(event=name, data_str=data.model_dump_json())
 
 
+@router.post("/feedback", status_code=204, responses={503: _PROBLEM})
+def feedback(request: Request, body: FeedbackRequest) -> Response:
+    """Say whether an answer helped. What is said again of the same answer replaces what was said before."""
+    keep_feedback(request, body)
+    return Response(status_code=204)
+
+
+def keep_feedback(request: Request, body: FeedbackRequest) -> None:
+    """Keep feedback with its texts made printable.
+
+    Raises:
+        StorageError: see `Storage.keep_feedback`.
+    """
+    storage: Storage = request.app.state.storage
+    texts = {name: printable(text) for name, text in body.model_dump(include={"comment", "question"}).items()}
+    storage.keep_feedback(Feedback(body.answer_id, body.helpful, body.reason, **texts))
+
+
 @router.get("/search")
 def search(
     request: Request,
@@ -112,6 +132,8 @@ def document(request: Request, doc_id: str) -> DocumentResponse:
         doc_id=found.doc_id,
         title=found.title,
         digest=found.digest,
+        date=found.date,
+        department=found.department,
         text=found.text,
         index_version=chat.index.manifest.version,
     )

@@ -1,10 +1,14 @@
 """The pages: the chat, which works without JavaScript too, and the sources."""
 
 import json
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from urllib.parse import parse_qs
 
+from babel.dates import format_date
 from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -15,9 +19,10 @@ from index.errors import QuestionError
 from server.answer import Answer
 from server.conversation import MAX_QUESTION_CHARACTERS, asker_language
 from server.messages import LANGUAGES, LOCALES, catalogue, message
-from server.routes.api import chat_of
-from server.routes.schemas import ChatResponse, HistoryTurn
+from server.routes.api import chat_of, keep_feedback
+from server.routes.schemas import ChatResponse, FeedbackRequest, HistoryTurn
 from server.source_page import shown_blocks
+from server.suggestions import first_questions
 
 WEB = LOCALES.parent
 LANGUAGE_COOKIE = "lang"
@@ -32,7 +37,7 @@ _history = TypeAdapter(list[HistoryTurn])
 @router.get("/")
 def chat_page(request: Request) -> Response:
     """Show an empty chat."""
-    return _show_chat(request)
+    return show_chat(request)
 
 
 @router.post("/")
@@ -50,13 +55,28 @@ async def ask_by_form(request: Request) -> Response:
         answer = await run_in_threadpool(chat_of(request).answer_question, question, turns)
     except QuestionError as error:
         problem = message(language, f"error.{error.code}", limit=MAX_QUESTION_CHARACTERS)
-        return _show_chat(request, history=history, error=problem, status=422)
+        return show_chat(request, history=history, error=problem, question=question, status=422)
     said = [HistoryTurn(role="user", content=question), HistoryTurn(role="assistant", content=answer.text[:8_000])]
-    return _show_chat(request, turns=[(question, answer)], history=[*history, *said][-HISTORY_TURNS:])
+    return show_chat(request, turns=[(question, answer)], history=[*history, *said][-HISTORY_TURNS:])
+
+
+@router.post("/feedback")
+async def feedback_by_form(request: Request) -> Response:
+    """Keep what was said of an answer by the plain form."""
+    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    try:
+        body = FeedbackRequest.model_validate({name: values[0] for name, values in form.items()})
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+    await run_in_threadpool(keep_feedback, request, body)
+    heading = message(page_language(request), "feedback.thanks")
+    return render(request, "message.html", status=200, heading=heading, detail="")
 
 
 @router.get("/documents/{doc_id:path}")
-def source_page(request: Request, doc_id: str, start: str = "", end: str = "", embed: str = "") -> Response:
+def source_page(
+    request: Request, doc_id: str, start: str = "", end: str = "", embed: str = "", theme: str = "auto"
+) -> Response:
     """Show a document with the span from `start` to `end` marked; a span that isn't one is not marked."""
     document = chat_of(request).document(doc_id)
     span = (int(start), int(end)) if start.isdecimal() and end.isdecimal() and len(start + end) < 20 else (0, 0)
@@ -64,10 +84,13 @@ def source_page(request: Request, doc_id: str, start: str = "", end: str = "", e
     return render(
         request,
         "document.html",
-        document={"doc_id": doc_id, "title": document.title, "lang": asker_language(document.text[:2_000])},
+        document=document,
+        document_language=asker_language(document.text[:2_000]),
         blocks=blocks,
         has_mark=any(block.is_marked for block in blocks),
         embedded=embed == "1",
+        remembers_language=embed != "1",
+        theme=theme if theme in ("light", "dark") else "auto",
     )
 
 
@@ -79,38 +102,54 @@ def page_language(request: Request) -> str:
     return next((language for language in wanted if language in LANGUAGES), "ko")
 
 
-def render(request: Request, template: str, status_code: int = 200, **values: Any) -> HTMLResponse:
-    """Render one page in its language. A language that was chosen is remembered."""
+def render(
+    request: Request, template: str, status_code: int = 200, remembers_language: bool = True, **values: Any
+) -> HTMLResponse:
+    """Render one page in its language and `theme` ("auto" unless given). A language that was chosen is remembered."""
     language = page_language(request)
 
     def text(key: str, **parts: object) -> str:
         return message(language, key, **parts)
 
-    page = {"lang": language, "languages": LANGUAGES, "t": text, "title": request.app.state.settings.title}
+    def long_date(iso: str) -> str:
+        return format_date(date.fromisoformat(iso), "long", locale=language)
+
+    page = {
+        "lang": language, "languages": LANGUAGES, "t": text, "long_date": long_date,
+        "title": request.app.state.settings.title, "theme": "auto",
+    }  # fmt: skip
     response = _templates.TemplateResponse(request, template, page | values, status_code=status_code)
-    if request.query_params.get("lang") == language:
+    if remembers_language and request.query_params.get("lang") == language:
         response.set_cookie(LANGUAGE_COOKIE, language, max_age=31_536_000, samesite="lax", httponly=True)
     return response
 
 
-def _show_chat(
+def show_chat(
     request: Request,
     turns: list[tuple[str, Answer]] | None = None,
     history: list[HistoryTurn] | None = None,
     error: str | None = None,
+    question: str = "",
     status: int = 200,
+    suggestions: Sequence[str] = (),
+    template: str = "chat.html",
+    **values: Any,
 ) -> Response:
+    """Show the chat: the one page of its own, or with `template` and `values` the one for frames."""
+    shown_by_script = ("chat.", "error.", "feedback.", "status.")
     texts = catalogue(page_language(request))
-    for_script = {key: text for key, text in texts.items() if key.startswith(("chat.", "status."))}
+    for_script = {key: text for key, text in texts.items() if key.startswith(shown_by_script)}
     return render(
         request,
-        "chat.html",
+        template,
         status,
         turns=[
             {"question": question, "reply": ChatResponse.of(answer).model_dump()} for question, answer in turns or []
         ],
         history_json=json.dumps([turn.model_dump() for turn in history or []], ensure_ascii=False),
-        suggestions=[],
+        suggestions=suggestions or first_questions(chat_of(request).index.manifest.suggestions, page_language(request)),
         error=error,
+        question=question,
         messages_json=json.dumps(for_script, ensure_ascii=False).replace("<", "\\u003c"),
+        **values,
     )

@@ -1,5 +1,6 @@
 """The wire types: what requests may hold and what responses do."""
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -31,6 +32,18 @@ class ChatRequest(BaseModel):
     lang: Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")] | None = None
 
 
+class FeedbackRequest(BaseModel):
+    """What an asker thinks of one answer; `question` is the one that was answered, if they agree to send it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    answer_id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    helpful: bool
+    reason: Literal["", "wrong", "irrelevant", "incomplete", "outdated", "other"] = ""
+    comment: Annotated[str, Field(max_length=1_000)] = ""
+    question: Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS)] = ""
+
+
 class StatusModel(BaseModel):
     """The first event of a streamed reply."""
 
@@ -46,7 +59,10 @@ class SentenceModel(BaseModel):
 
 
 class CitationModel(BaseModel):
-    """Where a sentence stands: `quote` is the document's text from `start` to `end`, in code points."""
+    """Where a sentence stands: `quote` is the document's text from `start` to `end`, in code points.
+
+    `date` (ISO 8601) and `department` are the document's, "" where it has none.
+    """
 
     n: int
     doc_id: str
@@ -56,6 +72,8 @@ class CitationModel(BaseModel):
     end: int
     quote: str
     focus: tuple[int, int] | None
+    date: str
+    department: str
     url: str
 
 
@@ -100,7 +118,7 @@ class ChatResponse(BaseModel):
             citations=[
                 CitationModel(
                     n=c.n, doc_id=c.doc_id, title=c.title, passage_id=c.passage_id, start=c.start, end=c.end,
-                    quote=c.quote, focus=c.focus, url=c.url,
+                    quote=c.quote, focus=c.focus, date=c.date, department=c.department, url=c.url,
                 )
                 for c in answer.citations
             ],
@@ -156,11 +174,13 @@ class DocumentModel(BaseModel):
     title: str
     digest: str
     characters: int
+    date: str
+    department: str
 
     @classmethod
     def of(cls, summary: DocumentSummary) -> "DocumentModel":
         """Return the wire form of `summary`."""
-        return cls(doc_id=summary.doc_id, title=summary.title, digest=summary.digest, characters=summary.characters)
+        return cls(**asdict(summary))
 
 
 class DocumentsResponse(BaseModel):
@@ -176,6 +196,8 @@ class DocumentResponse(BaseModel):
     doc_id: str
     title: str
     digest: str
+    date: str
+    department: str
     text: str
     index_version: str
 

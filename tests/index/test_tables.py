@@ -33,7 +33,8 @@ def test_numbers_and_dates_are_written_as_the_sheet_shows_them(workbook):
     values = {
         "A1": (1234567, "#,##0"), "B1": (0.153, "0.0%"), "C1": (0.5, "0%"), "D1": (3.14159, "0.00"),
         "E1": (7.0, "General"), "F1": (datetime.datetime(2025, 10, 29), "yyyy-mm-dd"),
-        "G1": (datetime.datetime(2025, 10, 29, 9, 30), "yyyy-mm-dd h:mm"), "H1": (True, "General"), "I1": (0.1 + 0.2, "General"), "J1": (1234.5, "#,##0.00"),
+        "G1": (datetime.datetime(2025, 10, 29, 9, 30), "yyyy-mm-dd h:mm"), "H1": (True, "General"),
+        "I1": (0.1 + 0.2, "General"), "J1": (1234.5, "#,##0.00"),
     }  # fmt: skip
     for place, (value, form) in values.items():
         sheet[place] = value

@@ -6,6 +6,10 @@ from server.app import HEADERS
 
 EVERY_KIND_OF_RESPONSE = [
     ("GET", "/", {}),
+    ("GET", "/embed", {}),
+    ("GET", "/widget", {}),
+    ("GET", "/widget/sample", {}),
+    ("GET", "/widget.js", {}),
     ("GET", "/static/chat.js", {}),
     ("GET", "/static/mundap.css", {}),
     ("GET", "/static/none.js", {}),
@@ -35,7 +39,9 @@ def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere():
     assert set(policy.values()) == {"'none'", "'self'"}
 
 
-@pytest.mark.parametrize("path", ["/", "/documents/{doc_id}?start=10&end=90", "/none"])
+@pytest.mark.parametrize(
+    "path", ["/", "/embed?accent=%23fc0", "/widget", "/widget/sample", "/documents/{doc_id}?start=10&end=90", "/none"]
+)
 def test_pages_hold_nothing_that_the_policy_blocks(client, doc_id, path):
     page = client.get(path.format(doc_id=doc_id), headers={"Accept": "text/html"}).text
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)

@@ -1,15 +1,17 @@
 import re
 import string
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from server.answer import AnswerStatus
 from server.conversation import _SMALL_TALK
 from server.messages import LANGUAGES, LOCALES, catalogue
+from server.routes.schemas import FeedbackRequest
 
 REPO = Path(__file__).resolve().parents[2]
-KEY = re.compile(r"""["']((?:page|chat|status|reply|error)\.(?!html)[a-z_]+)["']""")
+KEY = re.compile(r"""["']((?:page|chat|feedback|status|reply|error|widget)\.(?!html\b|js\b)[a-z_]+)["']""")
 QUESTION_ERROR = re.compile(r'QuestionError\(\s*"(\w+)"')
 
 
@@ -23,6 +25,7 @@ def used_keys():
     keys = {key for text in texts for key in KEY.findall(text)}
     keys |= {f"status.{status}" for status in AnswerStatus}
     keys |= {f"reply.{kind}" for kind in _SMALL_TALK}
+    keys |= {f"feedback.{reason}" for reason in get_args(FeedbackRequest.model_fields["reason"].annotation) if reason}
     return keys | {
         f"error.{code}"
         for code in QUESTION_ERROR.findall((REPO / "server" / "conversation.py").read_text(encoding="utf-8"))

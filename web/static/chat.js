@@ -4,7 +4,8 @@
 const HISTORY_LIMIT = 20;
 const QUESTION_LIMIT = 500;
 const COUNTER_FROM = 400;
-const STORAGE_KEY = "mundap.turns.1"; // count up when the shape of a reply changes
+const QUIET_MS = 2_000; // a quick answer is announced only once, when it is there
+const STORAGE_KEY = "mundap.turns.2"; // count up when the shape of a reply changes
 
 const byId = (id) => document.getElementById(id);
 const workspace = byId("workspace");
@@ -31,13 +32,17 @@ function t(key, values = {}) {
   return messages[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-/** Language of a quote by its script, so that it is read out and broken into lines rightly. */
+/** Language of a quote by its letters, so that it is read out and broken into lines rightly. */
 function scriptLanguage(text) {
   if (/\p{Script=Hangul}/u.test(text)) return "ko";
   if (/[\p{Script=Hiragana}\p{Script=Katakana}]/u.test(text)) return "ja";
   if (/\p{Script=Han}/u.test(text)) return "zh";
+  if (/[ạ-ỹ]/i.test(text)) return "vi";
+  if (/[a-z]/i.test(text)) return "en";
   return null;
 }
+
+const longDate = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "long", timeZone: "UTC" });
 
 /** The server counts code points, JavaScript strings count UTF-16 units. */
 function sliceCodePoints(text, start, end) {
@@ -101,12 +106,21 @@ function sentenceElement({ text, citations: numbers }, citations) {
   const cited = citations.filter(({ n }) => numbers.includes(n));
   const links = cited.map(({ n, url, title }) => {
     const label = `[${n}] ${t("chat.open_source", { title })}`;
-    return element("sup", {}, documentLink(url, title, { class: "cite", "aria-label": label }, `[${n}]`));
+    const attributes = { class: "cite", lang: document.documentElement.lang, "aria-label": label };
+    return element("sup", {}, documentLink(url, title, attributes, `[${n}]`));
   });
   return element("p", { class: "sentence", lang: scriptLanguage(text) }, ...emphasised(text, cited), ...links);
 }
 
-function sourceItem(url, title, marker, text) {
+/** When a document was published and which department answers for it, or nothing. */
+function imprint({ date, department }) {
+  const parts = [];
+  if (date) parts.push(element("time", { datetime: date }, longDate.format(new Date(date))));
+  if (department) parts.push(" ", element("span", { lang: scriptLanguage(department) }, department));
+  return parts.length ? [element("span", { class: "imprint" }, ...parts)] : [];
+}
+
+function sourceItem(url, title, marker, text, described = {}) {
   return element(
     "li",
     {},
@@ -116,13 +130,14 @@ function sourceItem(url, title, marker, text) {
       { class: "source" },
       element("span", { class: "source-number" }, marker),
       element("span", { class: "source-title", lang: scriptLanguage(title) }, title),
+      ...imprint(described),
       element("span", { class: "source-quote", lang: scriptLanguage(text) }, beginning(text)),
     ),
   );
 }
 
 function citedSources(citations) {
-  const items = citations.map(({ n, url, title, quote }) => sourceItem(url, title, `${n}`, quote));
+  const items = citations.map((cited) => sourceItem(cited.url, cited.title, `${cited.n}`, cited.quote, cited));
   return [element("h3", {}, t("chat.sources")), element("ol", { class: "sources" }, ...items)];
 }
 
@@ -139,7 +154,7 @@ function suggestionButtons(questions) {
       question,
     ),
   );
-  return element("div", { class: "suggestions", role: "group", "aria-label": t("chat.suggestions") }, ...buttons);
+  return element("div", { class: "suggestions", role: "group", "aria-label": t("chat.next_questions") }, ...buttons);
 }
 
 // --- Turns ----------------------------------------------------------------
@@ -168,7 +183,8 @@ function fillReply(turn, status, ...children) {
   card.replaceChildren(...children);
 }
 
-function showReply(turn, reply) {
+/** `said` is true once the asker has said whether the answer helped. */
+function showReply(turn, question, reply, said = false) {
   const parts = [badge(reply.status, t(`status.${reply.status}`))];
   if (reply.status === "answered") {
     parts.push(...reply.sentences.map((sentence) => sentenceElement(sentence, reply.citations)));
@@ -181,8 +197,151 @@ function showReply(turn, reply) {
     parts.push(element("p", { class: "answer-text", lang: reply.lang }, reply.answer));
   }
   if (reply.status === "related" && reply.related.length) parts.push(...nearestPassages(reply.related));
+  if (["answered", "related", "not_found"].includes(reply.status)) parts.push(replyActions(question, reply, said));
   fillReply(turn, reply.status, ...parts);
   if (reply.suggestions.length) turn.append(suggestionButtons(reply.suggestions));
+}
+
+// --- What can be done with a reply: copy it, say whether it helped ---------
+
+function actionButton(name, label, attributes, act) {
+  const button = element("button", { type: "button", class: "action", ...attributes }, icon(name), " ", label);
+  button.addEventListener("click", () => act(button));
+  return button;
+}
+
+function replyActions(question, reply, said) {
+  const copy = actionButton("copy", t("chat.copy"), { "aria-label": t("chat.copy_label") }, () =>
+    copyText(replyAsText(question, reply)),
+  );
+  return element("div", { class: "reply-actions" }, copy, said ? feedbackThanks() : feedbackChoice(question, reply));
+}
+
+function replyAsText(question, reply) {
+  const address = (url) => new URL(url, location.href).href;
+  const sources = reply.citations.map(({ n, title, date, department, url }) =>
+    [`[${n}] ${title}`, date && longDate.format(new Date(date)), department, address(url)].filter(Boolean).join(" · "),
+  );
+  const nearest = reply.related.map(({ title, text, url }) => `“${text}” ${title} · ${address(url)}`);
+  return [question, "", reply.answer, "", ...sources, ...nearest].join("\n").trim();
+}
+
+async function copyText(text) {
+  try {
+    // Pages that are not served over HTTPS have no clipboard.
+    await (navigator.clipboard ? navigator.clipboard.writeText(text) : copyBySelection(text));
+    announce(t("chat.copied"));
+    showToast(t("chat.copied"));
+  } catch {
+    announce(t("chat.copy_failed"));
+    showToast(t("chat.copy_failed"), true);
+  }
+}
+
+function copyBySelection(text) {
+  const focused = document.activeElement;
+  const area = element("textarea", { class: "visually-hidden", "aria-hidden": "true" });
+  area.value = text;
+  (panel.open ? panel : document.body).append(area);
+  area.select();
+  const copied = document.execCommand("copy");
+  area.remove();
+  focused?.focus();
+  if (!copied) throw new Error("copy");
+}
+
+/** A new node each time: setting the same text again would change nothing, and nothing would be said. */
+function announce(text) {
+  announcer.replaceChildren(text);
+}
+
+let toastTimer = 0;
+
+/** For the eyes alone; the announcer says the same to screen readers. What failed stays until the next key or press. */
+function showToast(text, failed = false) {
+  const toast = byId("toast");
+  toast.textContent = text;
+  toast.hidden = false;
+  clearTimeout(toastTimer);
+  if (!failed) toastTimer = setTimeout(hideToast, 5_000);
+}
+
+function hideToast() {
+  byId("toast").hidden = true;
+}
+
+function feedbackThanks() {
+  return element("p", { class: "feedback", tabindex: "-1" }, t("feedback.thanks"));
+}
+
+function feedbackChoice(question, reply) {
+  const choice = element("div", { class: "feedback", role: "group", "aria-label": t("feedback.question") });
+  choice.append(
+    element("span", { "aria-hidden": "true" }, t("feedback.question")),
+    actionButton("yes", t("feedback.yes"), {}, () => sendFeedback(choice, question, reply, { helpful: true })),
+    actionButton("no", t("feedback.no"), { "aria-expanded": "false" }, (button) => {
+      const open = choice.parentElement.querySelector("form");
+      if (open) closeFeedbackForm(open, button);
+      else choice.after(feedbackForm(choice, button, question, reply));
+      button.setAttribute("aria-expanded", `${!open}`);
+      choice.parentElement.querySelector("form input")?.focus();
+    }),
+  );
+  return choice;
+}
+
+function feedbackForm(choice, opener, question, reply) {
+  const reasons = ["wrong", "irrelevant", "incomplete", "outdated", "other"].map((reason) =>
+    element(
+      "label",
+      {},
+      element("input", { type: "radio", name: "reason", value: reason, required: "" }),
+      " ",
+      t(`feedback.${reason}`),
+    ),
+  );
+  const comment = element("textarea", { name: "comment", rows: "2", maxlength: "1000", autocomplete: "off" });
+  const cancel = element("button", { type: "button", class: "button secondary" }, t("feedback.cancel"));
+  const form = element(
+    "form",
+    { class: "feedback-form" },
+    element("fieldset", {}, element("legend", {}, t("feedback.reason")), ...reasons),
+    element("label", { class: "comment" }, t("feedback.comment"), comment),
+    element("p", { class: "aside" }, t("feedback.privacy")),
+    element("button", { class: "button" }, t("feedback.send")),
+    cancel,
+  );
+  cancel.addEventListener("click", () => closeFeedbackForm(form, opener));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { reason, comment: said } = Object.fromEntries(new FormData(form));
+    sendFeedback(choice, question, reply, { helpful: false, reason, comment: said });
+  });
+  return form;
+}
+
+function closeFeedbackForm(form, opener) {
+  form.remove();
+  opener.setAttribute("aria-expanded", "false");
+  opener.focus();
+}
+
+async function sendFeedback(choice, question, reply, opinion) {
+  const body = JSON.stringify({ answer_id: reply.id, question, ...opinion });
+  const headers = { "Content-Type": "application/json" };
+  const response = await fetch("/api/feedback", { method: "POST", headers, body }).catch(() => null);
+  if (!response?.ok) {
+    announce(t("feedback.failed"));
+    showToast(t("feedback.failed"), true);
+    return;
+  }
+  const kept = turns.find((turn) => turn.reply.id === reply.id);
+  if (kept) kept.said = true;
+  saveTurns();
+  const thanks = feedbackThanks();
+  choice.parentElement.querySelector("form")?.remove();
+  choice.replaceWith(thanks);
+  thanks.focus({ preventScroll: true });
 }
 
 function showSearching(turn) {
@@ -233,7 +392,7 @@ function restoreTurns() {
   const posted = JSON.parse(byId("posted-turns").textContent);
   turnList.replaceChildren();
   turns = posted.length ? posted : savedTurns();
-  for (const { question, reply } of turns) showReply(addTurn(question), reply);
+  for (const { question, reply, said } of turns) showReply(addTurn(question), question, reply, said);
   saveTurns();
 }
 
@@ -247,13 +406,16 @@ function history() {
 
 // --- Asking ---------------------------------------------------------------
 
-/** A failure the server described (application/problem+json). */
+/** A failure the server described (application/problem+json). Its code has a text in each language, its detail none. */
 class Problem extends Error {
-  constructor({ title, detail, request_id: requestId }) {
-    super(detail || title || t("chat.failed_detail"));
+  constructor({ code, request_id: requestId }) {
+    const known = `error.${code}` in messages;
+    super(known ? t(`error.${code}`, { limit: QUESTION_LIMIT }) : t("chat.failed_detail"));
     this.requestId = requestId;
   }
 }
+
+class CutOff extends Error {}
 
 async function* serverEvents(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -295,11 +457,13 @@ async function streamReply(turn, question, signal) {
       return data;
     }
   }
-  throw new Problem({ detail: t("chat.failed_cut") });
+  throw new CutOff();
 }
 
 function failureDetail(failure) {
   if (failure instanceof Problem) return failure.message;
+  if (failure instanceof CutOff) return t("chat.failed_cut");
+  if (!navigator.onLine) return t("chat.offline");
   // fetch and its stream report a lost connection as a TypeError.
   return t(failure instanceof TypeError ? "chat.failed_network" : "chat.failed_detail");
 }
@@ -307,28 +471,33 @@ function failureDetail(failure) {
 async function ask(question, turn = addTurn(question)) {
   if (running) return;
   running = new AbortController();
-  announcer.textContent = "";
+  let reply = null;
+  announce("");
   showSearching(turn);
+  const quiet = setTimeout(() => announce(t("chat.searching")), QUIET_MS);
   updateComposer();
   turn.scrollIntoView({ block: "start", behavior: reducedMotion.matches ? "auto" : "smooth" });
   try {
-    const reply = await streamReply(turn, question, running.signal);
-    showReply(turn, reply);
+    reply = await streamReply(turn, question, running.signal);
+    showReply(turn, question, reply);
     turns.push({ question, reply });
     saveTurns();
-    announcer.textContent = `${t("chat.ready")} ${t(`status.${reply.status}`)}`;
+    announce(`${t("chat.ready")} ${t(`status.${reply.status}`)}`);
   } catch (failure) {
     if (failure.name === "AbortError") {
       showInterrupted(turn, question, "stopped", t("chat.stopped"), t("chat.stopped_detail"));
-      announcer.textContent = t("chat.stopped");
+      announce(t("chat.stopped"));
     } else {
       const detail = failureDetail(failure);
       showInterrupted(turn, question, "failed", t("chat.failed"), detail, failure.requestId);
-      announcer.textContent = `${t("chat.failed")} ${detail}`;
+      announce(`${t("chat.failed")} ${detail}`);
     }
   } finally {
+    clearTimeout(quiet);
     running = null;
     updateComposer();
+    const { status } = turn.querySelector(".reply").dataset;
+    document.dispatchEvent(new CustomEvent("mundap:settled", { detail: { status, reply } })); // for embed.js
   }
 }
 
@@ -353,9 +522,15 @@ function submitQuestion() {
 // --- Source panel ---------------------------------------------------------
 
 function showPanel() {
-  // Beside the chat it is part of the page; over the chat it must hold the focus.
-  if (wideScreen.matches) panel.show();
-  else panel.showModal();
+  // Beside the chat it is part of the page; over the chat it must hold the focus, and what is said must be said in it.
+  if (wideScreen.matches) return panel.show();
+  moveNotices(panel);
+  panel.showModal();
+}
+
+function moveNotices(place) {
+  announce(""); // or what was said last might be said again
+  place.append(announcer, byId("toast"));
 }
 
 /** Not by the fragment #cited: that would scroll the chat around the frame as well. */
@@ -370,12 +545,19 @@ function openSource(link) {
   byId("panel-title").textContent = link.dataset.title;
   byId("panel-open").href = page;
   page.searchParams.set("embed", "1");
+  page.searchParams.set("lang", document.documentElement.lang);
+  page.searchParams.set("theme", document.documentElement.dataset.theme ?? "auto");
   page.hash = "";
   // A fresh frame each time: changing src would add a step to the browser's history.
   const frame = element("iframe", { src: page, title: t("chat.source_frame", { title: link.dataset.title }) });
   frame.addEventListener("load", () => {
     scrollToCited(frame);
     frame.contentWindow.addEventListener("keydown", closeOnEscape);
+    frame.contentDocument.querySelector('a[href="#cited"]')?.addEventListener("click", (event) => {
+      event.preventDefault();
+      frame.contentDocument.getElementById("cited").focus({ preventScroll: true });
+      scrollToCited(frame);
+    });
   });
   byId("panel-body").replaceChildren(frame);
 
@@ -388,13 +570,14 @@ function openSource(link) {
 }
 
 function closeOnEscape(event) {
-  if (event.key === "Escape" && panel.open) panel.close();
+  if (event.key === "Escape" && !event.isComposing && panel.open) panel.close();
 }
 
 panel.addEventListener("close", () => {
   byId("panel-body").replaceChildren();
+  moveNotices(byId("main"));
   openedLink?.removeAttribute("aria-current");
-  openedLink?.focus();
+  (openedLink?.isConnected ? openedLink : input).focus(); // its answer may have been asked for anew
   openedLink = null;
 });
 byId("panel-close").addEventListener("click", () => panel.close());
@@ -424,7 +607,16 @@ composer.addEventListener("submit", (event) => {
   event.preventDefault();
   submitQuestion();
 });
-input.addEventListener("input", updateComposer);
+input.addEventListener("input", () => {
+  const counted = !counter.hidden;
+  updateComposer();
+  if (input.value.length >= QUESTION_LIMIT) {
+    announce(t("chat.full", { limit: QUESTION_LIMIT }));
+    showToast(t("chat.full", { limit: QUESTION_LIMIT }));
+  } else if (!counted && !counter.hidden) {
+    announce(counter.textContent);
+  }
+});
 input.addEventListener("keydown", (event) => {
   // While a Hangul or kana syllable is being composed, Enter belongs to the input method
   // (Safari says so only by the key code 229).
@@ -442,7 +634,18 @@ wideScreen.addEventListener("change", () => {
   }
 });
 
+for (const press of ["keydown", "pointerdown"]) document.addEventListener(press, hideToast);
+// What has the focus must not lie under the composer, which grows with its text.
+new ResizeObserver(() =>
+  document.documentElement.style.setProperty("--composer-height", `${composer.offsetHeight}px`),
+).observe(composer);
+
+byId("panel-copy").addEventListener("click", () => copyText(openedLink.href));
+byId("print").addEventListener("click", () => print());
+
 byId("keys").hidden = false;
+input.setAttribute("aria-describedby", "notice keys");
+byId("print").hidden = false;
 input.required = false; // an empty question is kept back by the disabled button instead
 restoreTurns();
 updateComposer();

@@ -1,0 +1,75 @@
+"""Take the pictures in web/screenshots: each state of the pages, light and dark, on a desk and on a phone.
+
+Run it from the repository as `make screenshots`; it serves the published index, so `make serve` must have run once.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from server.app import create_app
+from server.settings import Settings
+from tests.e2e.conftest import running
+
+TARGET = Path(__file__).parents[2] / "web" / "screenshots"
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+
+def ask(page: Page, question: str) -> None:
+    page.locator("#question").fill(question)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".turn:last-child .reply-actions")
+
+
+def answered(page: Page) -> None:
+    ask(page, "APEC은 언제 창설되었나요?")
+
+
+def source_open(page: Page) -> None:
+    answered(page)
+    page.locator(".cite").first.click()
+    page.frame_locator("#panel iframe").locator("mark").first.wait_for()
+
+
+def related(page: Page) -> None:
+    ask(page, "APEC 회원국은 몇 개국인가요?")
+
+
+def feedback(page: Page) -> None:
+    answered(page)
+    page.get_by_role("button", name="아니요").click()
+
+
+STATES = {
+    "empty": lambda page: None,
+    "answered": answered,
+    "source": source_open,
+    "related": related,
+    "feedback": feedback,
+}
+
+
+def main() -> None:
+    """Write one picture for each state, scheme and size."""
+    TARGET.mkdir(exist_ok=True)
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with running(create_app(Settings())) as site, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        for scheme in ("light", "dark"):
+            for name, viewport in (("desk", DESK), ("phone", PHONE)):
+                for state, reach in STATES.items():
+                    context = browser.new_context(
+                        locale="ko-KR", viewport=viewport, color_scheme=scheme, reduced_motion="reduce"
+                    )
+                    page = context.new_page()
+                    page.goto(site)
+                    reach(page)
+                    page.screenshot(path=TARGET / f"{state}-{name}-{scheme}.png")
+                    context.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from index.imprint import Imprint, find_imprint
+from index.loaders.text import load_text
+
+BODY = "위원회는 2023년 3월 4일에 회의를 열어 지원 대상을 넓히고 신청 기간을 늘리기로 하였다고 밝혔다."
+
+
+def imprint_of(text):
+    return find_imprint(load_text("a.txt", text.encode()))
+
+
+@pytest.mark.parametrize(
+    ("lines", "date"),
+    [
+        ("보도시점\n배포시점\n배포\n2025.10.29.(수)", "2025-10-29"),
+        ("배포일시: 2024년 3월 5일(화) 09:00", "2024-03-05"),
+        ("공고 제2024-12호\n2024. 1. 5.", "2024-01-05"),
+        ("등록일\t2024-02-29\t조회\t12", "2024-02-29"),
+        ("Published: 5 March 2024", "2024-03-05"),
+        ("Press release\nMarch 5th, 2024", "2024-03-05"),
+        ("令和の知らせ\n公開日 2024年3月5日", "2024-03-05"),
+        ("发布日期：2024年3月5日 来源：办公厅", "2024-03-05"),
+        ("Hà Nội, ngày 5 tháng 3 năm 2024", "2024-03-05"),
+        ("배포일: 2024. 13. 45.", ""),
+        ("제목뿐이다", ""),
+    ],
+)
+def test_the_date_is_taken_from_the_top_where_it_is_labelled_or_alone(lines, date):
+    assert imprint_of(f"{lines}\n\n{BODY}").date == date
+
+
+def test_a_date_in_prose_is_not_the_documents_own():
+    assert imprint_of(BODY).date == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "department"),
+    [
+        ("담당 부서\t국제협력관 미주아시아협력담당관\t책임자\t과 장", "국제협력관 미주아시아협력담당관"),
+        ("담당부서: 인공지능정책과", "인공지능정책과"),
+        ("□ 소관 부서 : 기획조정실", "기획조정실"),
+        ("Responsible department: Office of AI", "Office of AI"),
+        ("担当課：総務課", "総務課"),
+        ("主管部门：科技司", "科技司"),
+        ("Cơ quan ban hành: Bộ Khoa học và Công nghệ", "Bộ Khoa học và Công nghệ"),
+        ("담당 부서는 다음과 같이 정한다.", ""),
+        ("담당 부서: " + "가" * 200, ""),
+    ],
+)
+def test_the_department_is_what_stands_beside_its_label(line, department):
+    assert imprint_of(f"{BODY}\n\n{line}").department == department
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"]), max_size=300))
+def test_no_text_breaks_it(text):
+    assert isinstance(imprint_of(f"가 {text}"), Imprint)

@@ -1,0 +1,84 @@
+// The chat in the frame of a portal's page: takes the page's colour, and talks with the loader that made the frame.
+// It stands in the head without waiting, so that the first thing painted has the right colour.
+(() => {
+  "use strict";
+
+  const { documentElement } = document;
+  const { accent, ink, host } = documentElement.dataset;
+  if (accent) {
+    documentElement.style.setProperty("--accent", accent);
+    documentElement.style.setProperty("--accent-ink", ink);
+  }
+
+  // The browser knows for certain which page holds the frame, where it tells; else it is as the loader said.
+  const portal = [location.ancestorOrigins?.[0], host].find((origin) => origin && origin !== "null");
+  const isFramed = parent !== window && portal;
+
+  function tell(type, values = {}) {
+    if (isFramed) parent.postMessage({ mundap: type, ...values }, portal);
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const composer = document.getElementById("composer");
+    const input = document.getElementById("question");
+    const stop = document.getElementById("stop");
+    const close = document.getElementById("embed-close");
+    let waiting = null; // question that was asked while another was being answered
+
+    /** As if it had been typed; what a person is typing stays. */
+    function ask(question) {
+      if (!stop.hidden) {
+        waiting = question;
+        return;
+      }
+      const draft = input.value;
+      input.value = question;
+      composer.requestSubmit();
+      input.value = draft;
+      input.dispatchEvent(new Event("input"));
+    }
+
+    /** On a touch screen the text field would bring up a keyboard over what there is to read. */
+    function takeFocus() {
+      if (matchMedia("(pointer: coarse)").matches) document.getElementById("main").focus({ preventScroll: true });
+      else input.focus({ preventScroll: true });
+    }
+
+    window.addEventListener("message", ({ source, origin, data }) => {
+      if (!isFramed || source !== parent || origin !== portal) return;
+      if (data?.mundap === "ask" && typeof data.text === "string") {
+        ask(Array.from(data.text).slice(0, input.maxLength).join(""));
+      }
+      if (data?.mundap === "focus") takeFocus();
+    });
+
+    document.addEventListener("mundap:settled", ({ detail: { status, reply } }) => {
+      // Neither the question nor the answer: what a person asks is not the portal's to know.
+      if (reply) tell("answer", { id: reply.id, status, lang: reply.lang, sources: reply.citations.length });
+      else if (status === "failed") tell("error");
+      if (waiting === null) return;
+      const question = waiting;
+      waiting = null;
+      ask(question);
+    });
+
+    close.hidden = !isFramed;
+    close.addEventListener("click", () => tell("close"));
+    // Seen before the page's own handlers: what is open inside closes first.
+    const inner = () => document.querySelector("dialog[open], details[open]");
+    window.addEventListener(
+      "keydown",
+      ({ key, isComposing }) => {
+        if (key !== "Escape" || isComposing) return;
+        const opened = inner();
+        if (!opened) tell("close");
+        else if (opened.matches("details")) {
+          opened.open = false;
+          opened.querySelector("summary").focus();
+        }
+      },
+      { capture: true },
+    );
+    tell("ready");
+  });
+})();
