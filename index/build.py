@@ -18,6 +18,7 @@ from index.embedding import SentenceTransformerEmbedder
 from index.errors import GateError, IndexMissing, InputError, PublishedIndexError
 from index.lexical import Bm25Store
 from index.loaders import SourceFile, load_document, read_source_files
+from index.loaders.process import ParserProcess
 from index.morphemes import search_terms
 from index.publication import (
     FORMAT,
@@ -181,18 +182,19 @@ def load_documents(
     documents: list[Document] = []
     skipped: dict[str, str] = {}
     first_of_digest: dict[str, str] = {}
-    for done, file in enumerate(files, 1):
-        try:
-            if file.reason:
-                raise InputError(file.reason)
-            document = load_document(file)
-            twin = first_of_digest.setdefault(document.digest, file.doc_id)
-            if twin != file.doc_id:
-                raise InputError(f"the same text as {twin}")
-            documents.append(document)
-        except InputError as error:
-            skipped[file.doc_id] = str(error)
-        progress("Reading", done, len(files))
+    with ParserProcess() as parser:
+        for done, file in enumerate(files, 1):
+            try:
+                if file.reason:
+                    raise InputError(file.reason)
+                document = load_document(file, parser.parse)
+                twin = first_of_digest.setdefault(document.digest, file.doc_id)
+                if twin != file.doc_id:
+                    raise InputError(f"the same text as {twin}")
+                documents.append(document)
+            except InputError as error:
+                skipped[file.doc_id] = str(error)
+            progress("Reading", done, len(files))
     return documents, skipped
 
 

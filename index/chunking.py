@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from index.documents import Block, BlockKind, Document, Passage, Sentence, row_cells
+from index.documents import Block, BlockKind, Document, Passage, Sentence, is_next_row, row_cells
 from index.morphemes import sentence_spans
 
 
@@ -13,7 +13,7 @@ class Chunking:
     """Sizes in characters. Blocks are joined up to `target`; a longer block is cut between sentences."""
 
     target: int = 500
-    version: int = 4
+    version: int = 5
 
 
 def split_into_passages(document: Document, chunking: Chunking) -> list[Passage]:
@@ -44,10 +44,12 @@ Piece = tuple[Block, tuple[Sentence, ...]]
 def _sentences_by_block(document: Document) -> Iterator[Piece]:
     noted: list[str] = []
     rows: list[list[str]] = []
+    before: Block | None = None
     for block in document.blocks:
         content = document.text[block.start : block.end]
-        if not _is_row(block):
+        if not before or not is_next_row(document.text, before, block):
             rows = []
+        before = block
         match block.kind:
             case BlockKind.TABLE_ROW:
                 about = _cells_above(rows, [document.text[start:end] for start, end in row_cells(document.text, block)])

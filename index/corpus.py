@@ -85,7 +85,7 @@ def write_corpus(
 
 
 def _document_row(document: Document) -> tuple[str, ...]:
-    blocks = _dump([[block.kind, block.start, block.end, block.level] for block in document.blocks])
+    blocks = _dump([[block.kind, block.start, block.end, block.level, block.place] for block in document.blocks])
     return (
         document.doc_id, document.title, document.digest, document.text, blocks, document.date, document.department,
     )  # fmt: skip
@@ -124,7 +124,7 @@ class Corpus:
         if not rows:
             return None
         doc_id, title, text, blocks, date, department = rows[0]
-        found = tuple(Block(BlockKind(kind), start, end, level) for kind, start, end, level in json.loads(blocks))
+        found = tuple(Block(BlockKind(kind), *where) for kind, *where in json.loads(blocks))
         return Document(doc_id, title, text, found, date, department)
 
     def passages(self, ordinals: Sequence[int]) -> list[StoredPassage]:

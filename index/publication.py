@@ -23,7 +23,7 @@ from index.embedding import SentenceTransformerEmbedder
 from index.errors import IndexDamaged, IndexMismatch, IndexMissing, InputError
 from index.lexical import Bm25Store
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 VERSIONS_KEPT = 5
 _REBUILD = "run: mundap index build"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from index.documents import BlockKind, Document, row_cells
+from index.documents import Block, BlockKind, Document, is_next_row, row_cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +17,14 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class ShownBlock:
-    """One block: its pieces, or for a table its rows of cells of pieces."""
+    """One block: its pieces, or for a table its rows of cells of pieces.
+
+    `place` is where the file has it, when it is the first block there.
+    """
 
     kind: str
     level: int
+    place: str = ""
     pieces: tuple[Piece, ...] = ()
     rows: tuple[tuple[tuple[Piece, ...], ...], ...] = ()
 
@@ -35,18 +39,28 @@ def shown_blocks(document: Document, start: int, end: int) -> list[ShownBlock]:
     """Return the blocks of `document` with `[start, end)` marked; adjacent table rows make one table."""
     marker = _Marker(document.text, start, end)
     blocks: list[ShownBlock] = []
-    rows: list[tuple[tuple[Piece, ...], ...]] = []
-    for block in document.blocks:
-        if block.kind is BlockKind.TABLE_ROW:
-            rows.append(tuple(marker.pieces(*cell) for cell in row_cells(document.text, block)))
-            continue
-        if rows:
-            blocks.append(ShownBlock("table", 0, rows=tuple(rows)))
-            rows = []
-        blocks.append(ShownBlock(block.kind, block.level, marker.pieces(block.start, block.end)))
-    if rows:
-        blocks.append(ShownBlock("table", 0, rows=tuple(rows)))
+    places = {""}
+    for table in _tables(document):
+        first = table[0]
+        place = "" if first.place in places else first.place
+        places.add(place)
+        if first.kind is BlockKind.TABLE_ROW:
+            rows = tuple(tuple(marker.pieces(*cell) for cell in row_cells(document.text, row)) for row in table)
+            blocks.append(ShownBlock("table", 0, place, rows=rows))
+        else:
+            blocks.append(ShownBlock(first.kind, first.level, place, marker.pieces(first.start, first.end)))
     return blocks
+
+
+def _tables(document: Document) -> list[list[Block]]:
+    """Return the blocks, those that are rows of one table together and every other one alone."""
+    tables: list[list[Block]] = []
+    for block in document.blocks:
+        if tables and is_next_row(document.text, tables[-1][-1], block):
+            tables[-1].append(block)
+        else:
+            tables.append([block])
+    return tables
 
 
 class _Marker:

@@ -9,17 +9,37 @@ from pathlib import Path
 from index.documents import Document
 from index.errors import InputError
 from index.imprint import find_imprint
+from index.loaders.docx import load_docx
+from index.loaders.formats import format_of
+from index.loaders.hancom import load_hwp, load_hwpx
+from index.loaders.html import load_html
 from index.loaders.markdown import load_markdown
+from index.loaders.pdf import load_pdf
+from index.loaders.tables import load_csv, load_xlsx
 from index.loaders.text import load_text
 
 Loader = Callable[[str, bytes], Document]
+Parse = Callable[[str, str, bytes], Document]
+"""Called with the suffix of the format, the `doc_id` and the bytes of a file."""
 
+# Each imports its library when it is called, so that the start of a program doesn't wait for them all.
 LOADERS: dict[str, Loader] = {
     ".txt": load_text,
     ".text": load_text,
     ".md": load_markdown,
     ".markdown": load_markdown,
+    ".hwpx": load_hwpx,
+    ".hwp": load_hwp,
+    ".pdf": load_pdf,
+    ".docx": load_docx,
+    ".html": load_html,
+    ".htm": load_html,
+    ".csv": load_csv,
+    ".tsv": load_csv,
+    ".xlsx": load_xlsx,
 }
+# No structure that could be built to break its parser.
+_PLAIN = (load_text, load_markdown)
 MAX_FILE_BYTES = 50_000_000
 
 
@@ -60,20 +80,37 @@ def read_source_files(source: Path) -> Iterator[SourceFile]:
         yield _read(path, path.relative_to(source).as_posix(), source.resolve())
 
 
-def load_document(file: SourceFile) -> Document:
-    """Load one readable source file by the loader of its suffix.
+def load_document(file: SourceFile, parse: Parse | None = None) -> Document:
+    """Load one readable source file by the loader of its content and its suffix.
+
+    `parse` parses what may be built to break its parser, such as a `ParserProcess` does; without it that is done here.
 
     Raises:
         InputError: the format is not known, or the file holds no text that can be read.
     """
-    suffix = Path(file.doc_id).suffix.lower()
-    if suffix not in LOADERS:
-        raise InputError(f"the format {suffix or 'without a suffix'} is not supported ({', '.join(LOADERS)} are)")
-    document = LOADERS[suffix](file.doc_id, file.data)
+    suffix = format_of(file.data, Path(file.doc_id).suffix.lower(), LOADERS)
+    if LOADERS[suffix] in _PLAIN:
+        document = LOADERS[suffix](file.doc_id, file.data)
+    else:
+        document = (parse or parse_document)(suffix, file.doc_id, file.data)
     if not document.blocks:
         raise InputError("the file holds no text")
     imprint = find_imprint(document)
     return replace(document, date=document.date or imprint.date, department=document.department or imprint.department)
+
+
+def parse_document(suffix: str, doc_id: str, data: bytes) -> Document:
+    """Load the bytes of a file by the loader of `suffix`.
+
+    Raises:
+        InputError: they can't be read; MemoryError: they need more than there is.
+    """
+    try:
+        return LOADERS[suffix](doc_id, data)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # on damaged files the libraries raise whatever they stumble over
+        raise InputError(f"can't be read as {suffix}, it may be damaged: open it and save it anew") from error
 
 
 def _read(path: Path, doc_id: str, source: Path) -> SourceFile:

@@ -1,13 +1,13 @@
 """Markdown: the text that a reader sees, without the marks, with headings, lists and tables as blocks."""
 
 import re
-from pathlib import PurePosixPath
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from index.documents import Block, BlockKind, Document
+from index.documents import BlockKind, Document
 from index.loaders.text import decode
+from index.loaders.writer import DocumentWriter
 
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
 # CommonMark knows no footnotes: it would take a note of one word for the target of a link, and lose it.
@@ -22,7 +22,7 @@ def load_markdown(doc_id: str, data: bytes) -> Document:
     Raises:
         InputError: the bytes are not text.
     """
-    writer = _Writer()
+    writer = DocumentWriter(doc_id)
     list_depth = 0
     opened: list[str] = []
     cells: list[str] = []
@@ -39,23 +39,18 @@ def load_markdown(doc_id: str, data: bytes) -> Document:
                 opened.pop()
             case "tr_close":
                 opened.pop()
-                writer.write("\t".join(cells), BlockKind.TABLE_ROW)
+                writer.block("\t".join(cells), BlockKind.TABLE_ROW)
             case "fence" | "code_block":
                 for line in token.content.replace(r"\[^", "[^").splitlines():
-                    writer.write(line, BlockKind.PARAGRAPH)
+                    writer.block(line, BlockKind.PARAGRAPH)
             case "inline" if opened and opened[-1] == "tr":
                 cells.append(_visible(token).replace("\n", " "))
             case "inline" if opened and opened[-1].startswith("h"):
-                writer.write(_visible(token), BlockKind.HEADING, int(opened[-1][1:]))
+                writer.block(_visible(token), BlockKind.HEADING, int(opened[-1][1:]))
             case "inline":
                 for part in _NOTE_START.split(_visible(token)):
-                    prose = BlockKind.LIST_ITEM if list_depth else BlockKind.PARAGRAPH
-                    writer.write(part, BlockKind.FOOTNOTE if _NOTE.match(part) else prose)
-    text = writer.text
-    headings = [block for block in writer.blocks if block.kind is BlockKind.HEADING]
-    top = min(headings, key=lambda block: block.level, default=None)
-    title = text[top.start : top.end] if top else PurePosixPath(doc_id).stem
-    return Document(doc_id, title, text, tuple(writer.blocks))
+                    writer.prose(part, BlockKind.LIST_ITEM if list_depth and not _NOTE.match(part) else None)
+    return writer.document(trust_headings=True)
 
 
 def _visible(token: Token) -> str:
@@ -70,29 +65,3 @@ def _visible(token: Token) -> str:
         elif child.type == "image":
             parts.append(child.content)
     return "".join(parts)
-
-
-class _Writer:
-    def __init__(self) -> None:
-        self.blocks: list[Block] = []
-        self._parts: list[str] = []
-        self._length = 0
-
-    @property
-    def text(self) -> str:
-        return "".join(self._parts)
-
-    def write(self, content: str, kind: BlockKind, level: int = 0) -> None:
-        if not any(character.isalnum() for character in content):
-            return
-        if self.blocks:
-            is_row_of_same_table = kind is BlockKind.TABLE_ROW and self.blocks[-1].kind is kind
-            self._append("\n" if is_row_of_same_table else "\n\n")
-        # Outside its block, so that the empty cells at the ends of a row stay in the text.
-        start = self._length + len(content) - len(content.lstrip())
-        self._append(content)
-        self.blocks.append(Block(kind, start, start + len(content.strip()), level))
-
-    def _append(self, part: str) -> None:
-        self._parts.append(part)
-        self._length += len(part)

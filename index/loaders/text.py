@@ -16,7 +16,7 @@ _LEGACY_ENCODINGS = ["cp949", "shift_jis", "euc_jp", "gb18030", "big5", "cp1258"
 _LINE = re.compile(r"[^\r\n\f\v\x1c-\x1e\x85\u2028\u2029]+")
 _LINE_END = re.compile(r"\r\n|[\r\n\f\v\x1c-\x1e\x85\u2028\u2029]")
 _LIST_MARKER = re.compile(
-    r"(?:[-–—•‣▪▫■□●○◦◆◇▶▷☞❍ㅇㆍ·∙※]|\(?\d{1,3}[.)](?!\d)|\(?[가-하a-zA-Z][.)](?![a-zA-Z])|[①-⑳㉠-㉭])\s*(?=\S)"
+    r"(?:[-–—•‣▪▫■□●○◦◆◇▶▷☞❍ㅇㆍ·∙※]|\(?\d{1,3}[.)](?!\d)|\(?[가나다라마바사아자차카타파하a-zA-Z][.)](?![a-zA-Z])|[①-⑳㉠-㉭])\s*(?=\S)"
 )
 _FOOTNOTE = re.compile(r"(?:\*{1,3}|†|‡|\[\^?\d+\]:?|주\d*\))\s*(?=\S)")
 _DATE_OR_LABEL = re.compile(r"[\d\s.,:()/~년월일시분월화수목금토-]+|.{1,8}|.{1,20}:.*")
@@ -33,7 +33,7 @@ def load_text(doc_id: str, data: bytes) -> Document:
     """
     text = decode(data)
     blocks = tuple(_blocks(text))
-    return Document(doc_id, _title(text, blocks) or PurePosixPath(doc_id).stem, text, blocks)
+    return Document(doc_id, title_of(text, blocks) or PurePosixPath(doc_id).stem, text, blocks)
 
 
 def decode(data: bytes) -> str:
@@ -110,14 +110,11 @@ def _blocks(text: str) -> list[Block]:
         start = line.start() + line.group().index(content)
         if "\t" in content and len(content.split("\t")) > 1:
             kind = BlockKind.TABLE_ROW
-        elif paragraph_has_note_mark and _FOOTNOTE.match(content):
-            kind = BlockKind.FOOTNOTE
-        elif _LIST_MARKER.match(content) or _FOOTNOTE.match(content):
-            kind = BlockKind.LIST_ITEM
-        elif blocks and blocks[-1].kind is BlockKind.TABLE_ROW and line.group().startswith("\t"):
-            kind = BlockKind.TABLE_ROW
         else:
-            kind = BlockKind.PARAGRAPH
+            kind = prose_kind(content, paragraph_has_note_mark)
+            follows_row = bool(blocks) and blocks[-1].kind is BlockKind.TABLE_ROW
+            if kind is BlockKind.PARAGRAPH and follows_row and line.group().startswith("\t"):
+                kind = BlockKind.TABLE_ROW
         wrapped = kind is BlockKind.PARAGRAPH and bool(blocks) and _is_wrapped(text, blocks[-1], last_line, start)
         if wrapped:
             kind, start = blocks[-1].kind, blocks[-1].start
@@ -132,22 +129,51 @@ def _blocks(text: str) -> list[Block]:
 
 def _is_wrapped(text: str, previous: Block, last_line: str, start: int) -> bool:
     """Whether the line at `start` goes on with the block before it, which ends with `last_line`: hard-wrapped text."""
-    width = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in last_line)
     return (
         previous.kind in (BlockKind.PARAGRAPH, BlockKind.LIST_ITEM, BlockKind.FOOTNOTE)
         and len(_LINE_END.findall(text, previous.end, start)) <= 1
-        and width >= _WRAPPED_LINE_WIDTH
-        and not _ENDS_A_SENTENCE.search(last_line)
+        and is_wide(last_line)
+        and not ends_sentence(last_line)
     )
 
 
-def _title(text: str, blocks: tuple[Block, ...]) -> str | None:
-    """Return the longest line at the top that is neither prose nor a date, label or list item."""
-    candidates = []
+def is_wide(line: str) -> bool:
+    """Whether a line may have ended because it was full."""
+    width = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
+    return width >= _WRAPPED_LINE_WIDTH
+
+
+def ends_sentence(content: str) -> bool:
+    """Whether some lines end like a sentence."""
+    return bool(_ENDS_A_SENTENCE.search(content))
+
+
+def prose_kind(content: str, follows_note_mark: bool) -> BlockKind:
+    """Return whether some lines outside of tables are a footnote, a list item or a paragraph, by their first sign.
+
+    `follows_note_mark` is true after a paragraph with a sign such as "*" that a note can explain.
+    """
+    if follows_note_mark and _FOOTNOTE.match(content):
+        return BlockKind.FOOTNOTE
+    if _LIST_MARKER.match(content) or _FOOTNOTE.match(content):
+        return BlockKind.LIST_ITEM
+    return BlockKind.PARAGRAPH
+
+
+def title_of(text: str, blocks: tuple[Block, ...]) -> str | None:
+    """Return the highest heading at the top, or the longest line there that is neither prose nor a date or label."""
+    headings: list[tuple[int, str]] = []
+    lines: list[str] = []
     for block in blocks[:_TITLE_LINES]:
         content = text[block.start : block.end]
-        if _ENDS_A_SENTENCE.search(content) or len(content) > 150:
+        if block.kind is not BlockKind.HEADING and (ends_sentence(content) or len(content) > 150):
             break
-        if block.kind is BlockKind.PARAGRAPH and not _DATE_OR_LABEL.fullmatch(content):
-            candidates.append(content)
-    return max(candidates, key=len, default=None)
+        if _DATE_OR_LABEL.fullmatch(content):
+            continue
+        if block.kind is BlockKind.HEADING:
+            headings.append((block.level, content))
+        elif block.kind is BlockKind.PARAGRAPH:
+            lines.append(content)
+    heading = min(headings, key=lambda heading: heading[0], default=(0, None))[1]
+    title = heading or max(lines, key=len, default=None)
+    return title and title.replace("\n", " ")

@@ -11,6 +11,7 @@ from index import build
 from index.build import build_if_stale, build_index
 from index.chunking import Chunking
 from index.errors import GateError, IndexDamaged, InputError, PublishedIndexError
+from index.loaders import LOADERS
 from index.publication import Publication
 from tests.conftest import REPO, FakeEmbedder
 
@@ -48,7 +49,7 @@ def test_the_manifest_says_what_built_the_version(source, publication, fake_embe
 
 def test_the_report_tells_what_became_of_each_file(source, publication, fake_embedder):
     build_index(source({**FILES, "c.txt": "Cats sleep."}), publication, fake_embedder)
-    new = {"a.txt": "Apples are green.", "d.txt": "Dogs bark.", "e.txt": "Dogs bark.", "f.pdf": "x", "g.txt": ""}
+    new = {"a.txt": "Apples are green.", "d.txt": "Dogs bark.", "e.txt": "Dogs bark.", "f.rst": "x", "g.txt": ""}
     folder = source(new)
     (folder / "c.txt").unlink()
     report = build_index(folder, publication, fake_embedder)
@@ -56,7 +57,7 @@ def test_the_report_tells_what_became_of_each_file(source, publication, fake_emb
     assert (report.removed, report.unchanged) == (["c.txt"], ["b.md"])
     assert report.skipped == {
         "e.txt": "the same text as d.txt",
-        "f.pdf": "the format .pdf is not supported (.txt, .text, .md, .markdown are)",
+        "f.rst": f"the format .rst is not supported ({', '.join(LOADERS)} are)",
         "g.txt": "the file is empty",
     }
     assert publication.manifest(report.version).skipped == report.skipped

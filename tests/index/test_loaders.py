@@ -87,9 +87,9 @@ def test_what_is_not_text_is_refused(data):
         load(data)
 
 
-@pytest.mark.parametrize("name", ["a.pdf", "README", "a.txt.bak"])
+@pytest.mark.parametrize("name", ["a.rst", "README", "a.txt.bak"])
 def test_an_unknown_suffix_is_refused_with_the_known_ones(name):
-    with pytest.raises(InputError, match=r"not supported \(.txt, .text, .md, .markdown are\)"):
+    with pytest.raises(InputError, match=r"not supported \(.txt, .text, .md, .markdown, .hwpx, .hwp, .pdf, .* are\)"):
         load("text", name)
 
 

@@ -12,7 +12,7 @@ import pytest
 from index import build
 from index.build import build_index
 from index.errors import IndexDamaged, IndexMismatch, IndexMissing, InputError
-from index.publication import VERSIONS_KEPT, Publication
+from index.publication import FORMAT, VERSIONS_KEPT, Publication
 from tests.conftest import FakeEmbedder
 
 
@@ -76,7 +76,7 @@ def test_a_file_too_many_is_found(publish, publication, fake_embedder):
         publication.open(fake_embedder)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b'{"format": 2}', b"\xff\xfe", None])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b'{"format": %d}' % FORMAT, b"\xff\xfe", None])
 def test_a_damaged_manifest_is_found_and_replaced_by_the_next_build(content, publish, publication, fake_embedder):
     manifest = folder_of(publication, publish("Apples are red.")) / "manifest.json"
     manifest.unlink() if content is None else manifest.write_bytes(content)

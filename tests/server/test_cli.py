@@ -60,7 +60,7 @@ def test_an_index_is_built_listed_checked_and_rolled_back(mundap, source):
     first = mundap(*build)
     assert first.returncode == 0
     assert "added      a.txt" in first.stdout
-    assert "skipped    b.pdf: the format .pdf is not supported" in first.stdout
+    assert "skipped    b.pdf: not a .pdf file, or damaged" in first.stdout
     assert "nothing changed" in mundap(*build).stdout
 
     source({"a.txt": "바뀐 문서이다."})

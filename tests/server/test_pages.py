@@ -13,6 +13,7 @@ from server.app import create_app
 from server.chat import Chat
 from server.messages import LANGUAGES, catalogue
 from server.settings import Settings
+from tests.hostile import pdf_with_content
 from tests.server.pages import marked_text, visible_text
 
 APEC = "APEC은 언제 창설되었나요?"
@@ -209,3 +210,21 @@ def test_the_framed_source_page_is_the_document_alone(library):
     framed = library.get("/documents/doc.txt?start=0&end=3&embed=1").text
     assert "site-header" not in framed
     assert marked_text(framed) == DOCUMENT[:3]
+
+
+def test_the_source_page_says_the_page_of_a_pdf_and_the_anchor_of_a_web_page_once(
+    fake_embedder, source, tmp_path, monkeypatch
+):
+    line = b"BT /F 12 Tf 1 0 0 1 50 %d Tm (The minister signs the memorandum no. %d.) Tj ET\n"
+    files = {
+        "a.pdf": pdf_with_content(b"".join(line % (700 - 40 * n, n) for n in range(3))),
+        "b.html": '<h1>Title</h1><h2 id="a&quot;b c">Leave</h2><p>Twenty days a year.</p>',
+    }
+    publication = Publication(tmp_path)
+    build_index(source(files), publication, fake_embedder)
+    chat = Chat(Retriever(publication.open(fake_embedder), fake_embedder))
+    with TestClient(create_app(Settings(_env_file=None), chat)) as client:
+        pdf, page = client.get("/documents/a.pdf").text, client.get("/documents/b.html").text
+    assert pdf.count('<p class="page-mark">p. 1</p>') == pdf.count('id="at-p.-1"') == 1
+    assert page.count('<h3 id="at-#a&#34;b-c" title="#a&#34;b c">') == 1
+    assert "page-mark" not in page

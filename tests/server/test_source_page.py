@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.documents import BlockKind
+from index.documents import Block, BlockKind, Document
 from index.loaders.markdown import load_markdown
 from index.loaders.text import load_text
 from server.source_page import shown_blocks
@@ -51,3 +51,20 @@ def test_the_rows_of_one_table_are_one_block_with_equally_many_cells_each():
     assert table.kind == "table"
     assert [len(row) for row in table.rows] == [3, 3]
     assert paragraph.kind == BlockKind.PARAGRAPH
+
+
+def test_each_place_is_said_once_at_the_first_block_there():
+    places = ["p. 1", "p. 1", "p. 2", "p. 1", ""]
+    starts = [TEXT.index(word) for word in ("제목", "첫", "항목", "주석", "끝")]
+    document = Document(
+        "doc",
+        "title",
+        TEXT,
+        tuple(Block(BlockKind.PARAGRAPH, at, at + 1, 0, p) for at, p in zip(starts, places, strict=True)),
+    )
+    assert [block.place for block in shown_blocks(document, 0, 0)] == ["p. 1", "", "p. 2", "", ""]
+
+
+def test_tables_with_a_blank_line_between_are_two():
+    document = load_text("doc.txt", "가\t나\n다\t라\n\n마\t바\n".encode())
+    assert [len(table.rows) for table in shown_blocks(document, 0, 0)] == [2, 1]

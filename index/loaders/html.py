@@ -1,0 +1,215 @@
+"""Web pages: the text without what surrounds it on every page of a site."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from index.documents import BlockKind, Document
+from index.errors import InputError
+from index.loaders.text import decode
+from index.loaders.writer import DocumentWriter, Paragraph, Part, Row, Table
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
+
+_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
+# A page that was cut off or pasted together has a few bytes that are no text.
+_MAX_BROKEN = 0.001
+
+_NEVER_SHOWN = (
+    "head, script, style, template, noscript, svg, math annotation, iframe, object, canvas, audio, video, map, nav, "
+    "form, button, select, dialog, aside, [hidden], [aria-hidden=true], [style*='display:none'], "
+    "[style*='display: none'], [role=navigation], [role=search], [role=complementary], [role=dialog], "
+    "[role=alertdialog], [role=menu], [role=menubar], [role=contentinfo]"
+)
+# Outside of what a page is about these are the site's, inside they may be its own.
+_SITE_PARTS = "header, footer, [role=banner]"
+# The names that templates of Korean portals and consent banners give to what is not text.
+_SITE_NAMES = re.compile(
+    r"(?:^|[\s_-])(?:cookies?|consent|gdpr|gnb|lnb|snb|tnb|breadcrumbs?|skip\w*|u_skip|sns|share|socials?|paging|"
+    r"pagination|pager|satisfaction|satisfy|quick\w*|footer|copyright|location|popup|banner|ad|ads|comment-form|"
+    r"btn\w*|prev_?next|view_?nav)(?:$|[\s_-])",
+    re.IGNORECASE,
+)
+_MAIN = ("main", "[role=main]", "article", "#contents", "#content", "#container", ".contents", ".content")
+# A region holds the page's matter when it has as large a part of its text; a smaller one is a teaser.
+_MAIN_SHARE = 0.4
+_LINKED = 0.8
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_INLINE = {
+    "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "img", "ins", "kbd",
+    "label", "mark", "q", "rp", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt",
+    "u", "var", "wbr", "-text", "br", "input",
+}  # fmt: skip
+_MAX_SPAN = 100
+_SPACES = re.compile(r"\s+")
+
+
+def load_html(doc_id: str, data: bytes) -> Document:
+    """Load a web page. Menus, heads and feet of the site, forms, notices and hidden text are left out.
+
+    Raises:
+        InputError: the bytes are not text.
+    """
+    from selectolax.lexbor import LexborHTMLParser
+
+    tree = LexborHTMLParser(_decode(data))
+    body = tree.body
+    if body is None:
+        raise InputError("the page has no body: save it anew")
+    _drop(body.css(_NEVER_SHOWN))
+    _drop([node for node in body.css("[id], [class]") if _is_named_for_the_site(node)])
+    main = _main(body)
+    _drop([node for node in main.css(_SITE_PARTS) if main.tag == "body" or node.tag == "footer"])
+    writer = DocumentWriter(doc_id)
+    writer.write(_Page(drop_menus=main.tag == "body").parts(main))
+    return writer.document(trust_headings=True)
+
+
+def _decode(data: bytes) -> str:
+    declared = _CHARSET.search(data[:4096])
+    for encoding in (declared[1].decode("ascii") if declared else "", "utf-8"):
+        # Pages say EUC-KR and mean its superset.
+        name = "cp949" if encoding.lower() in ("euc-kr", "ks_c_5601-1987") else encoding
+        try:
+            text = data.decode(name, "replace")
+        except (LookupError, UnicodeError):
+            continue
+        if text.count("\ufffd") <= _MAX_BROKEN * len(text) + 1 and "\0" not in text:
+            return text.removeprefix("\ufeff")
+    return decode(data)
+
+
+def _drop(nodes: list["LexborNode"]) -> None:
+    for node in nodes:
+        node.decompose()
+
+
+def _is_named_for_the_site(node: "LexborNode") -> bool:
+    if node.tag in ("body", "main", "article", "table", "tr", "td", "th") or node.tag in _HEADINGS:
+        return False
+    names = f"{node.attributes.get('id') or ''} {node.attributes.get('class') or ''}"
+    return bool(_SITE_NAMES.search(names))
+
+
+def _main(body: "LexborNode") -> "LexborNode":
+    """Return the part of the page that it is about, or all of it."""
+    whole = len(body.text())
+    for selector in _MAIN:
+        largest = max(body.css(selector), key=lambda node: len(node.text()), default=None)
+        if largest is not None and len(largest.text()) > _MAIN_SHARE * whole:
+            return largest
+    return body
+
+
+class _Page:
+    """Walks over a page's elements; knows the anchor that the reader would have passed last."""
+
+    def __init__(self, drop_menus: bool) -> None:
+        self._drop_menus = drop_menus
+        self._anchor = ""
+
+    def parts(self, node: "LexborNode", kind: BlockKind | None = None, level: int = 0) -> Iterator[Part]:
+        """Yield the parts of `node` in order; text that stands in it directly is of `kind` and `level`."""
+        inline: list[str] = []
+        for child in _children(node):
+            if child.tag in _INLINE and not _holds_blocks(child):
+                inline.append(_inline_text(child))
+                continue
+            yield from self._paragraphs(inline, kind, level)
+            inline = []
+            yield from self._block(child, kind)
+        yield from self._paragraphs(inline, kind, level)
+
+    def _paragraphs(self, inline: list[str], kind: BlockKind | None, level: int) -> Iterator[Part]:
+        # Two line breaks are how many editors write a new paragraph.
+        for text in re.split(r"\n\s*\n", "".join(inline)):
+            if text.strip():
+                yield Paragraph(text, kind, level, self._anchor)
+
+    def _block(self, node: "LexborNode", kind: BlockKind | None) -> Iterator[Part]:
+        tag = node.tag or ""
+        anchor = node.attributes.get("id") or (node.attributes.get("name") if tag == "a" else None)
+        if anchor and (tag in _HEADINGS or tag in ("section", "article", "a", "dt")):
+            self._anchor = f"#{anchor}"
+        if tag in _HEADINGS:
+            inner = node.css_first("[id], a[name]")
+            if inner is not None and not node.attributes.get("id"):
+                self._anchor = f"#{inner.attributes.get('id') or inner.attributes.get('name')}"
+            yield from self.parts(node, BlockKind.HEADING, _HEADINGS[tag])
+        elif tag == "table":
+            yield from self._table(node)
+        elif tag == "pre":
+            yield Paragraph(node.text(), kind, 0, self._anchor)
+        elif tag in ("ul", "ol", "menu") and self._drop_menus and _is_menu(node):
+            return
+        elif tag == "li":
+            yield from self.parts(node, BlockKind.LIST_ITEM)
+        elif tag not in ("_comment", "-comment", "!doctype"):
+            yield from self.parts(node, kind)
+
+    def _table(self, table: "LexborNode") -> Iterator[Part]:
+        for caption in (child for child in _children(table) if child.tag == "caption"):
+            yield from self.parts(caption)
+        rows: list[Row] = []
+        # For each column how many rows a cell from above still covers.
+        covered: list[int] = []
+        for row in _rows(table):
+            cells: list[tuple[Part, ...]] = []
+            for cell in (child for child in _children(row) if child.tag in ("td", "th")):
+                _cover(cells, covered)
+                height, width = _span(cell, "rowspan"), _span(cell, "colspan")
+                content = tuple(self.parts(cell))
+                covered += [0] * (len(cells) + width - len(covered))
+                covered[len(cells) : len(cells) + width] = [height - 1] * width
+                cells += [content, *([()] * (width - 1))]
+            _cover(cells, covered)
+            covered[len(cells) :] = [max(left - 1, 0) for left in covered[len(cells) :]]
+            rows.append(Row(tuple(cells), self._anchor))
+        yield Table(tuple(rows))
+
+
+def _cover(cells: list[tuple[Part, ...]], covered: list[int]) -> None:
+    """Put empty cells where cells of the rows above reach down."""
+    while len(cells) < len(covered) and covered[len(cells)]:
+        covered[len(cells)] -= 1
+        cells.append(())
+
+
+def _rows(table: "LexborNode") -> Iterator["LexborNode"]:
+    for child in _children(table):
+        if child.tag == "tr":
+            yield child
+        elif child.tag in ("thead", "tbody", "tfoot"):
+            yield from _rows(child)
+
+
+def _span(cell: "LexborNode", name: str) -> int:
+    value = (cell.attributes.get(name) or "1").strip()
+    return min(max(int(value), 1), _MAX_SPAN) if value.isascii() and value.isdigit() else 1
+
+
+def _children(node: "LexborNode") -> Iterator["LexborNode"]:
+    child = node.child
+    while child is not None:
+        yield child
+        child = child.next
+
+
+def _holds_blocks(node: "LexborNode") -> bool:
+    return any(child.tag not in _INLINE or _holds_blocks(child) for child in _children(node) if child.tag != "-text")
+
+
+def _inline_text(node: "LexborNode") -> str:
+    if node.tag == "-text":
+        return _SPACES.sub(" ", node.text_content or "")
+    if node.tag == "br":
+        return "\n"
+    # The reading of a character, shown above it.
+    return "" if node.tag in ("rp", "rt") else "".join(map(_inline_text, _children(node)))
+
+
+def _is_menu(node: "LexborNode") -> bool:
+    links = node.css("a")
+    linked = sum(len(link.text().strip()) for link in links)
+    return len(links) > 1 and linked > _LINKED * len(_SPACES.sub("", node.text()))

@@ -1,0 +1,264 @@
+"""PDF files with text: structure as dochan finds it, spaces and lost text by PDFium's reading of the same pages."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import pairwise
+from statistics import median
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Any
+
+from index.documents import BlockKind, Document
+from index.errors import InputError
+from index.loaders.line_breaks import LineBreaks
+from index.loaders.text import ends_sentence, is_wide, prose_kind
+from index.loaders.writer import DocumentWriter, Paragraph, Part, Row, Table
+
+if TYPE_CHECKING:
+    import pypdfium2
+
+# A scanned page has none, or the few of a stamp or a page number.
+_MIN_CHARACTERS_A_PAGE = 10
+# Of the letters and digits that PDFium reads on a page; page numbers and running heads are about one.
+_MAX_LOST = 0.05
+# Running heads that are left out of PDFium's text are less; text that is printed twice to look bold is twice.
+_MAX_SURPLUS = 1.5
+# One of the first or last lines that stands on as large a part of the pages belongs to the paper, not to the text.
+_REPEATED = 0.5
+_MIN_REPEATED_PAGES = 2
+_EDGE_LINES = 3
+_LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
+# Of the usual distance of lines: a paragraph is set apart by more.
+_MAX_PITCH = 1.25
+# Particles and endings after which no Korean line ends on its own, and that no noun ends with.
+_GOES_ON = (",", "은", "는", "을", "를", "에", "며")
+# What PDFium writes for a hyphen that ends a line.
+_HYPHENS = re.compile("[\x02\ufffe]")
+_PAGE_NUMBER = re.compile(
+    r"[-–—<\[(]?\s*(?:p(?:age|\.)?\s*)?\d{1,4}(?:\s*[/]\s*\d{1,4})?\s*(?:쪽|페이지)?\s*[-–—>\])]?", re.I
+)
+
+
+def load_pdf(doc_id: str, data: bytes) -> Document:
+    """Load a PDF file; running heads, page numbers, bookmarks and notes of reviewers are left out.
+
+    Raises:
+        InputError: the file is damaged or protected, or its pages are pictures.
+    """
+    from index.loaders.dochan_parts import PartFinder, check_errors
+
+    pages = _texts(data)
+    characters = sum(character.isalnum() for page in pages for character in page)
+    if characters < _MIN_CHARACTERS_A_PAGE * max(len(pages), 1):
+        raise InputError("the pages are pictures without text: run text recognition on the file and save it anew")
+    found = _structure(data)
+    check_errors(found.errors)
+    breaks = LineBreaks(pages)
+    by_page: list[list[Part]] = [[] for _ in pages]
+    finder = PartFinder()
+    for section in found.sections:
+        page = section.provenance.page
+        if page and section.provenance.path != "outline":
+            elements = [element for element in section.elements if not _is_link(element)]
+            by_page[page - 1] = _without_page_number(list(finder.parts(elements, f"p. {page}")))
+    _replace_misread(by_page, pages, breaks)
+    writer = DocumentWriter(doc_id)
+    writer.write(_joined(_repaired((part for parts in by_page for part in parts), breaks), breaks))
+    return writer.document()
+
+
+def _replace_misread(by_page: list[list[Part]], pages: list[str], breaks: LineBreaks) -> None:
+    """Take PDFium's text of the pages of which dochan has too little, or much more than is to be seen."""
+    found: dict[str, Counter[str]] = {}
+    for paragraph in _paragraphs(part for parts in by_page for part in parts):
+        counts = found.setdefault(paragraph.place, Counter())
+        counts.update(filter(str.isalnum, paragraph.text.translate(_LIGATURES)))
+    for number, text in enumerate(pages, 1):
+        place = f"p. {number}"
+        wanted, there = Counter(filter(str.isalnum, text)), found.get(place, Counter())
+        lost = (wanted - there).total() > _MAX_LOST * wanted.total()
+        if lost or there.total() > _MAX_SURPLUS * wanted.total():
+            paragraphs = (reduce(breaks.join, lines.split("\n")) for lines in text.strip().split("\n\n"))
+            by_page[number - 1] = [Paragraph(paragraph, place=place) for paragraph in paragraphs if paragraph.strip()]
+
+
+def _texts(data: bytes) -> list[str]:
+    """Return each page's text as PDFium reads it, line by line, without the lines that most pages repeat."""
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if "password" in str(error).lower():
+            raise InputError("the file is protected by a password: save it without one") from error
+        raise InputError("the file is damaged or cut off: copy it here once more") from error
+    try:
+        pages = [_lines(page) for page in document]
+    finally:
+        document.close()
+    edges = [[*page[:_EDGE_LINES], *page[-_EDGE_LINES:]] for page in pages]
+    counts = Counter(key for page in edges for key in {_key(line.text) for line in page})
+    repeated = {key for key, n in counts.items() if n >= max(_MIN_REPEATED_PAGES, _REPEATED * len(pages))}
+    pages = [
+        [line for line in page if line not in edge or _key(line.text) not in repeated]
+        for page, edge in zip(pages, edges, strict=True)
+    ]
+    return [_joined_lines(page, following[:1]) for page, following in zip(pages, [*pages[1:], []], strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line as it is set. Lengths are points; `first_word` is the width of its first word."""
+
+    text: str
+    left: float
+    right: float
+    bottom: float
+    height: float
+    first_word: float
+
+
+def _lines(page: "pypdfium2.PdfPage") -> list[_Line]:
+    from pypdfium2 import raw
+
+    text_page = page.get_textpage()
+    lines: list[_Line] = []
+    characters: list[tuple[str, int]] = []
+    for at in range(text_page.count_chars()):
+        character = chr(raw.FPDFText_GetUnicode(text_page, at))
+        if character == "\n":
+            lines += _line(text_page, characters)
+            characters = []
+        elif character not in "\r\0" and not "\ud800" <= character <= "\udfff":
+            characters.append((_HYPHENS.sub("-", character).translate(_LIGATURES), at))
+    return lines + _line(text_page, characters)
+
+
+def _line(text_page: "pypdfium2.PdfTextPage", characters: list[tuple[str, int]]) -> list[_Line]:
+    text = "".join(character for character, _ in characters)
+    visible = [at for character, at in characters if not character.isspace()]
+    if not visible:
+        return []
+    first_word = next((n for n, (character, _) in enumerate(characters) if n and character.isspace()), len(characters))
+    left, bottom, _, top = text_page.get_charbox(visible[0], loose=True)
+    first_end = text_page.get_charbox(characters[first_word - 1][1], loose=True)[2]
+    right = text_page.get_charbox(visible[-1], loose=True)[2]
+    return [_Line(text.strip(), left, right, bottom, top - bottom, first_end - left)]
+
+
+def _joined_lines(lines: list[_Line], following: list[_Line]) -> str:
+    """Return the text with a blank line after each line that had room for the next word, or is set apart.
+
+    `following` is the first line of the next page: the text ends with a line break when the last has no room for it.
+    """
+    pitches = [before.bottom - line.bottom for before, line in pairwise(lines) if before.bottom > line.bottom]
+    pitch = median(pitches) if pitches else 0.0
+    parts = [lines[0].text] if lines else []
+    for before, line in pairwise(lines):
+        is_apart = not 0 < before.bottom - line.bottom <= _MAX_PITCH * pitch
+        parts.append(f"\n\n{line.text}" if is_apart or _has_room(lines, before, line) else f"\n{line.text}")
+    if lines and following and not _has_room(lines, lines[-1], following[0]):
+        parts.append("\n")
+    return "".join(parts)
+
+
+def _has_room(lines: list[_Line], before: _Line, after: _Line) -> bool:
+    """Whether the first word of `after` would have fit behind `before`, or is of another size."""
+    edge = max(one.right for one in lines if one.left < before.right and one.right > before.left)
+    is_other = abs(before.height - after.height) > before.height / 5
+    return is_other or before.right + after.first_word + before.height / 4 < edge
+
+
+def _key(line: str) -> str:
+    """Return what is the same of a line on every page: a page number counts as one whatever it is."""
+    return "#" if _PAGE_NUMBER.fullmatch(line) else line
+
+
+def _structure(data: bytes) -> Any:
+    from dochan import Dochan
+
+    with NamedTemporaryFile(suffix=".pdf") as file:
+        file.write(data)
+        file.flush()
+        return Dochan(file.name).doc
+
+
+def _is_link(element: Any) -> bool:
+    """Whether dochan made it of an address behind the text, or of a bookmark."""
+    provenance = getattr(element, "provenance", None)
+    return getattr(provenance, "path", None) in ("annots", "destination")
+
+
+def _without_page_number(parts: list[Part]) -> list[Part]:
+    """Leave out the number that dochan leaves at an edge of a page: of a single one it can't tell that it changes."""
+    edges = {0, len(parts) - 1}
+    return [part for at, part in enumerate(parts) if at not in edges or not _is_page_number(part)]
+
+
+def _is_page_number(part: Part) -> bool:
+    return isinstance(part, Paragraph) and bool(_PAGE_NUMBER.fullmatch(part.text.strip()))
+
+
+def _paragraphs(parts: Iterable[Part]) -> Iterator[Paragraph]:
+    for part in parts:
+        if isinstance(part, Paragraph):
+            yield part
+        else:
+            for row in part.rows:
+                for cell in row.cells:
+                    yield from _paragraphs(cell)
+
+
+def _joined(parts: Iterable[Part], breaks: LineBreaks) -> Iterator[Part]:
+    """Join paragraphs that go on in the next: after a line that is not quite full, and over the end of a page."""
+    before: Paragraph | None = None
+    for part in parts:
+        if isinstance(part, Paragraph) and not part.text.strip():
+            continue
+        if before and isinstance(part, Paragraph) and _goes_on(before, part, breaks):
+            before = replace(before, text=breaks.join(before.text, part.text))
+            continue
+        if before:
+            yield before
+        before = part if isinstance(part, Paragraph) else None
+        if not before:
+            yield part
+    if before:
+        yield before
+
+
+def _goes_on(before: Paragraph, paragraph: Paragraph, breaks: LineBreaks) -> bool:
+    """Whether a sentence or a word surely goes on: Korean headings and items end without a full stop too."""
+    if before.kind or paragraph.kind or ends_sentence(before.text):
+        return False
+    is_item = prose_kind(paragraph.text, False) is not BlockKind.PARAGRAPH
+    if not is_item and before.text.count("(") > before.text.count(")"):
+        return True
+    if not is_wide(before.text):
+        return False
+    if is_item:
+        # The last syllable of most sentences looks like the third item of a list.
+        return paragraph.text.startswith("다.") and not before.text.startswith("나.")
+    return (
+        breaks.goes_on(before.text, paragraph.text, _page(before))
+        or before.text.endswith(_GOES_ON)
+        or breaks.cuts_word(before.text, paragraph.text)
+    )
+
+
+def _repaired(parts: Iterable[Part], breaks: LineBreaks) -> Iterator[Part]:
+    for part in parts:
+        if isinstance(part, Paragraph):
+            yield replace(part, text=breaks.repair(part.text.translate(_LIGATURES), _page(part)))
+        else:
+            yield Table(tuple(_repaired_row(row, breaks) for row in part.rows))
+
+
+def _page(paragraph: Paragraph) -> int:
+    return int(paragraph.place.removeprefix("p. "))
+
+
+def _repaired_row(row: Row, breaks: LineBreaks) -> Row:
+    return replace(row, cells=tuple(tuple(_joined(_repaired(cell, breaks), breaks)) for cell in row.cells))

@@ -1,0 +1,281 @@
+"""The seed document in every format that is read, as the programs of an agency would write it.
+
+python -m tests.formats FOLDER writes them all.
+"""
+
+import html
+import io
+import os
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import docx
+from jakal_hwpx import HancomDocument
+from openpyxl import Workbook
+from playwright.sync_api import sync_playwright
+
+from index.loaders import SourceFile, load_document
+
+SOURCE = next((Path(__file__).parents[1] / "source_docs").glob("*.txt"))
+TITLE = "한-미 기술번영 양해각서(MOU) 체결 (Technology Prosperity Deal, TPD)"
+HEAD = "과학기술정보통신부 보도자료"
+PAGE_STYLE = "font-family: Noto Serif CJK KR; font-size: 11pt; line-height: 1.6; text-align: justify;"
+_NAMESPACES = "".join(
+    f' xmlns:{prefix}="http://www.hancom.co.kr/hwpml/2011/{name}"'
+    for prefix, name in (("hp", "paragraph"), ("hs", "section"), ("hh", "head"), ("hc", "core"))
+)
+
+
+def seed_parts() -> list[str | list[list[str]]]:
+    """Return the paragraphs and, where they stand, the tables of the seed document."""
+    parts: list[str | list[list[str]]] = []
+    for line in SOURCE.read_text(encoding="utf-8").splitlines():
+        if "\t" in line:
+            row = line.split("\t")
+            if parts and isinstance(parts[-1], list):
+                parts[-1].append(row)
+            else:
+                parts.append([row])
+        elif line.strip():
+            parts.append(line.strip())
+    return parts
+
+
+def write_txt() -> bytes:
+    return SOURCE.read_bytes()
+
+
+def write_md() -> bytes:
+    lines = []
+    for part in seed_parts():
+        if isinstance(part, list):
+            rows = [f"| {' | '.join(row)} |" for row in part]
+            lines += ["\n".join([rows[0], "|---" * len(part[0]) + "|", *rows[1:]])]
+        else:
+            lines.append(f"# {part}" if part == TITLE else part.replace("*", r"\*").replace("- ", r"\- ", 1))
+    return "\n\n".join(lines).encode()
+
+
+def write_html() -> bytes:
+    """Write a page of a portal: with a menu, a notice and a foot that don't belong to the text."""
+    article = []
+    for part in seed_parts():
+        if isinstance(part, list):
+            article.append(f"<table>{''.join(map(_html_row, part, _spans(part)))}</table>")
+        else:
+            tag = "h1" if part == TITLE else "p"
+            article.append(f"<{tag}>{html.escape(part)}</{tag}>")
+    return f"""<!DOCTYPE html><html lang="ko"><head><meta charset="utf-8"><title>보도자료 | 부처</title>
+<script>var a = "스크립트 문장이다.";</script><style>p {{ margin: 0 }}</style></head><body>
+<div id="skip_nav"><a href="#content">본문 바로가기</a></div>
+<header><div class="logo">대표 누리집</div><nav id="gnb"><ul><li><a href="/a">알림마당</a></li></ul></nav></header>
+<div class="cookie-consent">이 누리집은 쿠키를 사용한다.</div>
+<div id="content"><div class="breadcrumb">홈 &gt; 알림 &gt; 보도자료</div>{"".join(article)}
+<div class="satisfaction">이 페이지에 만족하십니까? <button>예</button></div></div>
+<footer>개인정보처리방침 대표전화 000-0000</footer></body></html>""".encode()
+
+
+def write_docx() -> bytes:
+    document = docx.Document()
+    for part in seed_parts():
+        if isinstance(part, str):
+            document.add_paragraph(part, style="Title" if part == TITLE else None)
+            continue
+        table = document.add_table(len(part), len(part[0]))
+        for at, (row, spans) in enumerate(zip(part, _spans(part), strict=True)):
+            for column, (cell, span) in enumerate(zip(row, spans, strict=True)):
+                if span:
+                    merged = table.cell(at, column).merge(table.cell(at + span - 1, column))
+                    merged.text = cell
+    file = io.BytesIO()
+    document.save(file)
+    return file.getvalue()
+
+
+def write_hwpx() -> bytes:
+    """Write the package by hand, with the title in a box as press releases have it."""
+    body = [f"<hp:p>{_hwpx_run(part)}</hp:p>" for part in seed_parts()]
+    section = f'<?xml version="1.0" encoding="UTF-8"?><hs:sec{_NAMESPACES}>{"".join(body)}</hs:sec>'
+    return hwpx_package(section)
+
+
+def hwpx_package(section: str, head: str = "") -> bytes:
+    """Return a HWPX file with the given XML as its only section and in its header."""
+    manifest = (
+        '<opf:package xmlns:opf="http://www.idpf.org/2007/opf/"><opf:manifest>'
+        '<opf:item id="header" href="Contents/header.xml" media-type="application/xml"/>'
+        '<opf:item id="section0" href="Contents/section0.xml" media-type="application/xml"/></opf:manifest>'
+        '<opf:spine><opf:itemref idref="header"/><opf:itemref idref="section0"/></opf:spine></opf:package>'
+    )
+    return zipped(
+        {
+            "mimetype": "application/hwp+zip",
+            "Contents/content.hpf": manifest,
+            "Contents/header.xml": f'<hh:head{_NAMESPACES} version="1.2" secCnt="1">{head}</hh:head>',
+            "Contents/section0.xml": section,
+        }
+    )
+
+
+def hwpx_paragraph(text: str) -> str:
+    return f"<hp:p><hp:run><hp:t>{html.escape(text)}</hp:t></hp:run></hp:p>"
+
+
+def hwpx_section(body: str) -> str:
+    return f"<hs:sec{_NAMESPACES}>{body}</hs:sec>"
+
+
+def hwpx_table(rows: list[list[str]]) -> str:
+    """Return a table; each cell is the XML of its paragraphs."""
+    height, width = len(rows), max(map(len, rows))
+    cells = "".join(
+        f"<hp:tr>{''.join(_hwpx_cell(cell, at, column, 1) for column, cell in enumerate(row))}</hp:tr>"
+        for at, row in enumerate(rows)
+    )
+    return f'<hp:run><hp:tbl rowCnt="{height}" colCnt="{width}">{cells}</hp:tbl></hp:run>'
+
+
+def write_hwp() -> bytes:
+    document = HancomDocument.blank()
+    for part in seed_parts():
+        if isinstance(part, str):
+            document.append_paragraph(part)
+            continue
+        spans = {
+            (at, column): (span, 1)
+            for at, row in enumerate(_spans(part))
+            for column, span in enumerate(row)
+            if span > 1
+        }
+        document.append_table(rows=len(part), cols=len(part[0]), cell_texts=part, cell_spans=spans)
+    with tempfile.TemporaryDirectory() as folder:
+        document.write_to_hwp(f"{folder}/seed.hwp")
+        return Path(folder, "seed.hwp").read_bytes()
+
+
+def write_pdf() -> bytes:
+    """Print it as a browser does, with a running head and page numbers."""
+    rows = write_html().decode()
+    article = rows[rows.index('<div id="content">') : rows.index('<div class="satisfaction">')]
+    article = article.replace('<div class="breadcrumb">홈 &gt; 알림 &gt; 보도자료</div>', "")
+    return pdf_of(f'<body lang="ko" style="{PAGE_STYLE} word-break: keep-all">{article}</body>')
+
+
+def pdf_of(page: str, running_head: str = HEAD) -> bytes:
+    """Print a page of HTML on A4 by Chromium."""
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    style = "<style>td, th { border: 1px solid; padding: 2pt 6pt } table { border-collapse: collapse }</style>"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        tab = browser.new_page()
+        tab.set_content(f"<meta charset=utf-8>{style}{page}")
+        printed = tab.pdf(
+            format="A4",
+            display_header_footer=True,
+            header_template=f'<span style="font-size: 9px">{running_head}</span>',
+            footer_template='<span style="font-size: 9px">- <span class="pageNumber"></span> -</span>',
+            margin={"top": "2.5cm", "bottom": "2.5cm", "left": "2cm", "right": "2cm"},
+            print_background=True,
+        )
+        browser.close()
+    return printed
+
+
+def write_xlsx() -> bytes:
+    """Write the table of contacts, as its office would keep it."""
+    workbook = Workbook()
+    sheet = workbook.active
+    sheet.title = "연락처"
+    for part in seed_parts():
+        if isinstance(part, list):
+            for row in part:
+                sheet.append([cell or None for cell in row])
+    return saved(workbook)
+
+
+def saved(workbook: Workbook) -> bytes:
+    file = io.BytesIO()
+    workbook.save(file)
+    return file.getvalue()
+
+
+def write_csv() -> bytes:
+    """Write the table of contacts, in the encoding that Korean Windows saves tables in."""
+    rows = [row for part in seed_parts() if isinstance(part, list) for row in part]
+    return "\r\n".join(",".join(f'"{cell}"' for cell in row) for row in rows).encode("cp949")
+
+
+def blocks(name: str, data: bytes) -> list[tuple[str, str]]:
+    """Return the kind and the text of each block that is read of a file."""
+    document = load_document(SourceFile(name, data))
+    return [(block.kind.value, document.text[block.start : block.end]) for block in document.blocks]
+
+
+def zipped(parts: dict[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def _spans(table: list[list[str]]) -> list[list[int]]:
+    """Return how many rows each cell covers: 0 for the empty ones at the start of a row, which the one above covers."""
+    spans = [[1] * len(row) for row in table]
+    for at, row in enumerate(table):
+        for column in range(next(n for n, cell in enumerate(row) if cell)):
+            above = max(n for n in range(at) if table[n][column])
+            spans[above][column] += 1
+            spans[at][column] = 0
+    return spans
+
+
+def _html_row(row: list[str], spans: list[int]) -> str:
+    cells = (f'<td rowspan="{n}">{html.escape(cell)}</td>' for cell, n in zip(row, spans, strict=True) if n)
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _hwpx_run(part: str | list[list[str]]) -> str:
+    if part == TITLE:
+        return hwpx_table([[hwpx_paragraph(part)]])
+    if isinstance(part, str):
+        return f"<hp:run><hp:t>{html.escape(part)}</hp:t></hp:run>"
+    rows = []
+    for at, (row, spans) in enumerate(zip(part, _spans(part), strict=True)):
+        cells = zip(row, spans, strict=True)
+        shown = [_hwpx_cell(hwpx_paragraph(cell), at, n, span) for n, (cell, span) in enumerate(cells) if span]
+        rows.append(f"<hp:tr>{''.join(shown)}</hp:tr>")
+    return f'<hp:run><hp:tbl rowCnt="{len(part)}" colCnt="{len(part[0])}">{"".join(rows)}</hp:tbl></hp:run>'
+
+
+def _hwpx_cell(content: str, row: int, column: int, height: int) -> str:
+    return (
+        f'<hp:tc><hp:subList>{content}</hp:subList><hp:cellAddr colAddr="{column}" rowAddr="{row}"/>'
+        f'<hp:cellSpan colSpan="1" rowSpan="{height}"/></hp:tc>'
+    )
+
+
+WRITERS: dict[str, Callable[[], bytes]] = {
+    ".txt": write_txt,
+    ".md": write_md,
+    ".html": write_html,
+    ".docx": write_docx,
+    ".hwpx": write_hwpx,
+    ".hwp": write_hwp,
+    ".pdf": write_pdf,
+}
+TABLE_WRITERS: dict[str, Callable[[], bytes]] = {".xlsx": write_xlsx, ".csv": write_csv}
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, write in {**WRITERS, **TABLE_WRITERS}.items():
+        (folder / f"seed{suffix}").write_bytes(write())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

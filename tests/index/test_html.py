@@ -1,0 +1,90 @@
+import pytest
+
+from index.loaders import SourceFile, load_document
+from tests.formats import blocks
+
+PROSE = "긴 본문 문장이다. " * 20
+
+
+def read(page):
+    return blocks("a.html", page.encode() if isinstance(page, str) else page)
+
+
+def texts(page):
+    return [text for _, text in read(page)]
+
+
+def test_a_page_gives_its_structure():
+    page = """<html><head><title>사이트 | 제목</title></head><body><h1>휴가 규정</h1><h2>연차</h2>
+    <p>직원은 <b>굵은</b>&nbsp;글과 <a href="x">이은 글</a>을&amp; 읽는다.<br>둘째 줄</p>
+    <div>바로 놓인 글<p>문단</p>남은 글</div>
+    <ul><li>하나</li><li><p>둘</p><ol><li>안쪽</li></ol></li></ul>
+    <dl><dt>용어</dt><dd>뜻</dd></dl><blockquote>인용</blockquote><pre>x = 1
+y = 2</pre><table><caption>표 1. 연락처</caption><thead><tr><th>이름</th><th>전화</th></tr></thead>
+    <tbody><tr><td>김<br>과장</td><td>010</td></tr></tbody></table><p>* 주석 한 줄</p></body></html>"""
+    assert read(page) == [
+        ("heading", "휴가 규정"), ("heading", "연차"), ("paragraph", "직원은 굵은 글과 이은 글을& 읽는다.\n둘째 줄"),
+        ("paragraph", "바로 놓인 글"), ("paragraph", "문단"), ("paragraph", "남은 글"), ("list_item", "하나"),
+        ("list_item", "둘"), ("list_item", "안쪽"), ("paragraph", "용어"), ("paragraph", "뜻"), ("paragraph", "인용"),
+        ("paragraph", "x = 1\ny = 2"), ("paragraph", "표 1. 연락처"), ("table_row", "이름\t전화"),
+        ("table_row", "김 과장\t010"), ("list_item", "* 주석 한 줄"),
+    ]  # fmt: skip
+
+
+def test_what_a_portal_puts_round_its_text_is_left_out():
+    page = f"""<!DOCTYPE html><html><body><!-- 주석 --><noscript>스크립트를 켜세요</noscript>
+    <div id="u_skip"><a href="#c">본문 바로가기</a></div><div class="cookie_banner">쿠키 동의</div>
+    <header><h1><a href="/">누리집 이름</a></h1><div class="search-box"><form><input value="찾기"></form></div></header>
+    <div id="gnb"><ul><li><a href="/a">부처소개</a></li></ul></div><aside>최근 글</aside>
+    <div id="container"><div class="lnb">왼쪽 메뉴</div><div class="location">홈 &gt; 소식</div>
+    <article><header><h2>보도자료 제목</h2></header><p>{PROSE}</p><p hidden>숨은 글</p>
+    <p style="display: none">안 보이는 글</p><p aria-hidden="true">꾸밈 글</p></article>
+    <ul class="paging"><li><a>1</a></li></ul><div class="sns_share">공유</div></div>
+    <footer><p>주소와 저작권</p></footer><div class="satisfaction">만족하십니까?</div></body></html>"""
+    assert texts(page) == ["보도자료 제목", PROSE.strip()]
+
+
+def test_menus_of_links_are_left_out_of_a_page_without_a_main_part_and_lists_with_links_are_not():
+    page = f"""<body><div><ul><li><a>알림</a></li><li><a>소식</a></li></ul></div><p>{PROSE}</p>
+    <ul><li><a>첫 항목</a>은 이렇게 길게 설명한다.</li><li>둘째 항목은 링크가 없다.</li></ul></body>"""
+    assert texts(page) == [PROSE.strip(), "첫 항목은 이렇게 길게 설명한다.", "둘째 항목은 링크가 없다."]
+
+
+def test_spanning_cells_are_empty_but_the_first():
+    page = """<table><tr><th rowspan="3">부서</th><th colspan="2">사람</th></tr>
+    <tr><td rowspan="2">김</td><td>010</td></tr><tr><td>011</td></tr><tr><td>a</td><td>b</td><td>c</td></tr></table>"""
+    assert load_document(SourceFile("a.html", page.encode())).text == "부서\t사람\t\n\t김\t010\n\t\t011\na\tb\tc"
+
+
+def test_spans_that_are_none_or_too_large_do_no_harm():
+    page = '<table><tr><td rowspan="x" colspan="99999999">a</td><td rowspan="-3">b</td></tr><tr><td>c</td></tr></table>'
+    assert texts(page) == ["a\tb", "c"]
+
+
+def test_layout_by_tables_gives_paragraphs():
+    inner = "<table><tr><td>a</td><td>b</td></tr></table>"
+    page = f"<table><tr><td>메뉴</td><td><h1>제목</h1><p>{PROSE * 2}</p>{inner}</td></tr></table>"
+    assert read(page) == [
+        ("paragraph", "메뉴"), ("heading", "제목"), ("paragraph", (PROSE * 2).strip()), ("table_row", "a\tb"),
+    ]  # fmt: skip
+
+
+def test_paragraphs_are_at_the_anchor_before_them():
+    page = """<h1>제목</h1><p>앞</p><h2 id="leave">연차</h2><p>가운데</p>
+    <section id="sick"><h2>병가</h2><p>뒤</p></section><h2><a name="old"></a>옛 표식</h2><p>끝</p>"""
+    document = load_document(SourceFile("a.html", page.encode()))
+    assert [block.place for block in document.blocks] == ["", "", "#leave", "#leave", "#sick", "#sick", "#old", "#old"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
+@pytest.mark.parametrize("declared", ['<meta charset="{}">', "<!-- -->"])
+def test_the_encoding_is_the_one_that_fits(encoding, declared):
+    name = "euc-kr" if encoding == "cp949" else encoding
+    head = f"<head>{declared.format(name)}</head>"
+    page = f"<!doctype html><html>{head}<body><p>똠방각하는 휴가이다. {PROSE}</p></body></html>"
+    assert texts(page.encode(encoding)) == [f"똠방각하는 휴가이다. {PROSE}".strip()]
+
+
+def test_a_page_that_was_cut_off_inside_a_character_is_read():
+    whole = f"<html><body><p>{PROSE}이다"
+    assert texts(whole.encode()[:-1]) == [f"{PROSE}이\ufffd"]

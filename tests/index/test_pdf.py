@@ -1,0 +1,84 @@
+import pytest
+
+from index.errors import InputError
+from index.loaders import SourceFile, load_document
+from index.loaders.line_breaks import LineBreaks
+from tests.formats import HEAD, PAGE_STYLE, pdf_of, seed_parts
+from tests.hostile import pdf_with_content
+
+
+def page(body, style=""):
+    return f'<body lang="ko" style="{PAGE_STYLE}{style}">{body}</body>'
+
+
+def load(data):
+    return load_document(SourceFile("a.pdf", data))
+
+
+@pytest.fixture(scope="module")
+def report():
+    """Four pages of numbered paragraphs under a running head of two lines, which a page break may cut anywhere."""
+    prose = [part for part in seed_parts() if isinstance(part, str) and len(part) > 150]
+    body = "".join(f"<h2>{n}. 장 제목</h2><p>{n}번째 글이다. {prose[n % len(prose)]}</p>" for n in range(1, 21))
+    return load(pdf_of(page(f"<h1>긴 보고서의 제목</h1>{body}", "word-break: keep-all"), f"{HEAD}<br>2025년 둘째 줄"))
+
+
+def test_pages_are_said_and_what_each_repeats_is_left_out(report):
+    places = [block.place for block in report.blocks]
+    assert places == sorted(places, key=lambda place: int(place.removeprefix("p. ")))
+    assert places[-1] in ("p. 4", "p. 5")
+    assert HEAD not in report.text
+    assert "둘째 줄" not in report.text
+    assert "- 2 -" not in report.text
+    assert report.title == "긴 보고서의 제목"
+
+
+def test_a_paragraph_that_a_page_break_cuts_is_one(report):
+    prose = [block for block in report.blocks if block.kind == "paragraph"]
+    assert len(prose) == 20
+    assert all(report.text[block.start : block.end].endswith((".", ".”")) for block in prose)
+
+
+def test_an_image_of_a_page_without_text_is_refused():
+    picture = "<svg width=400 height=400><rect width=400 height=400 fill=grey /></svg>"
+    with pytest.raises(InputError, match="run text recognition"):
+        load(pdf_of(picture, "<i></i>"))
+
+
+def test_a_table_with_lines_has_a_row_for_each_of_its_own():
+    rows = [["부서", "담당", "전화"], ["홍보과", "김", "02-1234-5678"], ["", "이", "02-1234-5679"]]
+    cells = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    document = load(pdf_of(page(f"<p>연락처는 다음과 같다.</p><table>{cells}</table><p>이상이다.</p>"), "<i></i>"))
+    assert document.text == (
+        "연락처는 다음과 같다.\n\n부서\t담당\t전화\n홍보과\t김\t02-1234-5678\n\t이\t02-1234-5679\n\n이상이다."
+    )
+
+
+def test_words_of_the_document_say_whether_a_line_ended_between_words():
+    lines = "우리 과학기술 정책은\n과학\n기술 정책은 좋다 과학기술 정책은 참 좋다"
+    breaks = LineBreaks([lines])
+    assert breaks.repair("과학 기술 정책은 좋다", 1) == "과학기술 정책은 좋다"
+    assert breaks.repair("다른 쪽에 있는 글", 1) == "다른 쪽에 있는 글"
+
+
+def test_a_hyphen_at_the_end_of_a_line_goes_unless_the_word_has_it():
+    breaks = LineBreaks(["the infor-\nmation of well-\nknown and a well-known one"])
+    assert breaks.repair("the infor- mation of well- known and", 1) == "the information of well-known and"
+
+
+def test_a_table_over_pages_is_one_and_each_row_is_at_its_page():
+    rows = "".join(f"<tr><td>{n}</td><td>과 {n}</td><td>02-123-{n:04d}</td></tr>" for n in range(1, 81))
+    head = "<thead><tr><th>번호</th><th>부서</th><th>전화</th></tr></thead>"
+    document = load(pdf_of(page(f"<h1>긴 표</h1><table>{head}{rows}</table><p>이상이다.</p>")))
+    table = [block for block in document.blocks if block.kind == "table_row"]
+    assert [document.text[block.start : block.end].split("\t")[0] for block in table] == [
+        "번호",
+        *map(str, range(1, 81)),
+    ]
+    assert [table[0].place, table[-1].place] == ["p. 1", document.blocks[-1].place]
+    assert len({block.place for block in table}) > 2
+
+
+def test_text_that_is_printed_twice_to_look_bold_is_read_once():
+    line = b"BT /F 12 Tf 1 0 0 1 50 %d Tm (The minister signs the memorandum.) Tj ET\n"
+    assert load(pdf_with_content(line % 700 + line % 700 + line % 700)).text == "The minister signs the memorandum."
