@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint bench screenshots lock clean
+.PHONY: help install serve test lint bench bench-page screenshots lock clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
 
 install: .venv/serve ## set up .venv with pinned dependencies
 
@@ -23,6 +23,9 @@ lint: .venv/dev ## check style and types
 
 bench: .venv/dev ## measure what a question costs beside its embedding
 	$(BIN)/python -m eval.benchmarks.latency
+
+bench-page: .venv/dev chromium ## measure how soon the page shows what the server sends
+	$(BIN)/python -m tests.e2e.measure_first_text
 
 screenshots: .venv/dev chromium ## take the pictures in web/screenshots
 	$(BIN)/python -m tests.e2e.take_screenshots

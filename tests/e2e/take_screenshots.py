@@ -42,7 +42,21 @@ def feedback(page: Page) -> None:
     page.get_by_role("button", name="아니요").click()
 
 
+def staff_page(page: Page) -> None:
+    page.goto(f"{page.url}widget")
+    page.wait_for_load_state("networkidle")
+
+
+def widget_open(page: Page) -> None:
+    page.goto(f"{page.url}widget/sample")
+    page.wait_for_function("window.Mundap")
+    page.evaluate("Mundap.ask('APEC은 언제 창설되었나요?')")
+    page.frame_locator("iframe").locator(".reply-actions").wait_for()
+
+
 STATES = {
+    "staff": staff_page,
+    "widget": widget_open,
     "empty": lambda page: None,
     "answered": answered,
     "source": source_open,
