@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from index.errors import MundapError
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     app.add_exception_handler(MundapError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_middleware(GZipMiddleware)
     app.add_middleware(_Edge, frame_origins=settings.frame_origins)
     return app
 

@@ -44,12 +44,10 @@ def pinned_loader(request: Request, version: str) -> Response:
 
 
 def _send_loader(request: Request, loader: Loader, cache_control: str) -> Response:
-    zipped = "gzip" in request.headers.get("accept-encoding", "")
-    etag = f'"{loader.version}{"-gzip" if zipped else ""}"'
+    etag = f'"{loader.version}"'
     headers = {
         "Cache-Control": cache_control,
-        "ETag": etag,
-        "Vary": "Accept-Encoding",
+        "ETag": f"W/{etag}",  # weak, since the same script also travels compressed
         # The script is public, and a browser that checks its integrity has to be allowed to read it.
         "Access-Control-Allow-Origin": "*",
         "Cross-Origin-Resource-Policy": "cross-origin",
@@ -57,10 +55,7 @@ def _send_loader(request: Request, loader: Loader, cache_control: str) -> Respon
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if etag in known:
         return Response(status_code=304, headers=headers)
-    if zipped:
-        headers["Content-Encoding"] = "gzip"
-    content = loader.gzipped if zipped else loader.content
-    return Response(content, media_type="text/javascript", headers=headers)
+    return Response(loader.content, media_type="text/javascript", headers=headers)
 
 
 @router.get("/embed")

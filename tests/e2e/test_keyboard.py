@@ -13,7 +13,9 @@ def tab_to(page, selector):
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):
             outline = page.evaluate(
                 """() => {
-                    const seen = document.activeElement.closest('.field') ?? document.activeElement;
+                    let seen = document.activeElement;
+                    if (seen.tagName === 'IFRAME') seen = seen.contentDocument.activeElement;
+                    seen = seen.closest('.field') ?? seen;
                     return getComputedStyle(seen).outlineStyle;
                 }"""
             )

@@ -80,13 +80,13 @@ def test_the_loader_is_public_cached_and_compressed(widget_client):
     plain = widget_client.get("/widget.js", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.content == response.content
-    assert plain.headers["etag"] != response.headers["etag"]
+    assert plain.headers["etag"].startswith("W/")
     assert len(gzip.compress(plain.content, 9)) < 6_000
 
 
 def test_the_loader_is_not_sent_again_to_who_has_it(widget_client):
     etag = widget_client.get("/widget.js").headers["etag"]
-    again = widget_client.get("/widget.js", headers={"If-None-Match": f'"other", W/{etag}'})
+    again = widget_client.get("/widget.js", headers={"If-None-Match": f'"other", {etag}'})
     assert (again.status_code, again.content) == (304, b"")
     assert widget_client.get("/widget.js", headers={"If-None-Match": '"other"'}).status_code == 200
 

@@ -427,8 +427,11 @@ async function* serverEvents(response) {
     const complete = buffer.split("\n\n");
     buffer = complete.pop();
     for (const lines of complete) {
-      const name = /^event: ?(.*)$/m.exec(lines)?.[1];
-      const data = [...lines.matchAll(/^data: ?(.*)$/gm)].map((match) => match[1]).join("\n");
+      // Not by a pattern of lines: those end at U+2028 too, which a document may hold.
+      const values = (field) =>
+        lines.split("\n").flatMap((line) => (line.startsWith(field) ? line.slice(field.length).replace(/^ /, "") : []));
+      const [name] = values("event:");
+      const data = values("data:").join("\n");
       if (name && data) yield { name, data: JSON.parse(data) };
     }
   }
