@@ -1,5 +1,7 @@
 import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -324,3 +326,9 @@ def test_markdown_footnotes_are_kept_and_are_about_what_they_note():
     ]
     [passage] = split_into_passages(document, Chunking())
     assert passage.sentences[1].about == "경제협력체 APEC"
+
+
+def test_no_library_of_a_format_is_imported_before_a_file_of_it_is_read():
+    libraries = "{'dochan', 'docx', 'lxml', 'openpyxl', 'pypdfium2', 'selectolax'}"
+    script = f"import sys, index.build; print({libraries} & sys.modules.keys())"
+    assert subprocess.check_output([sys.executable, "-c", script], cwd=REPO).strip() == b"set()"
