@@ -37,6 +37,9 @@ _LOOSE = frozenset(".,!?;:·…、。，！？；：")
 _OPENING, _CLOSING = "([<《〈「『“‘（\"'", ")]>》〉」』”’）\"'"
 _BRACKETS = dict(zip(_OPENING + _CLOSING, _CLOSING + _OPENING, strict=True))
 
+# "D.C": the point after it belongs to it.
+_ABBREVIATED = re.compile(r"\b[A-Z](?:\.[A-Z])+$")
+
 _lock = threading.Lock()
 
 
@@ -162,6 +165,8 @@ def _is_loose(character: str, rest: str) -> bool:
     """Whether `character`, beside the `rest` of a phrase, is white space or punctuation that doesn't belong to it."""
     if character in _BRACKETS:
         return _BRACKETS[character] not in rest
+    if character == "." and _ABBREVIATED.search(rest):
+        return False
     return character.isspace() or character in _LOOSE
 
 

@@ -58,13 +58,23 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     app = FastAPI(title="Mundap", version=metadata.version("mundap"), lifespan=lifespan, docs_url=None, redoc_url=None)
     for router in (api.router, health.router, pages.router, widget.router):
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=pages.WEB / "static"), name="static")
+    app.mount("/static", _FreshFiles(directory=pages.WEB / "static"), name="static")
     app.add_exception_handler(MundapError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_middleware(GZipMiddleware)
     app.add_middleware(_Edge, frame_origins=settings.frame_origins)
     return app
+
+
+class _FreshFiles(StaticFiles):
+    """Static files that a browser asks for anew, by their ETag: an old script would not fit the page of an update."""
+
+    def file_response(self, *given: Any, **named: Any) -> Response:
+        """Return a file with leave to keep it, but not to use it unasked."""
+        response = super().file_response(*given, **named)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 class _Edge:

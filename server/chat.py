@@ -59,12 +59,12 @@ class Chat:
         question = clean_question(question)
         language = asker_language(question, lang)
         if is_attack(question):
-            return self._notice(AnswerStatus.REFUSED, "reply.refused", language, started)
+            return self._notice(AnswerStatus.REFUSED, "reply.refused", language, history, started)
         question = without_greeting(question)
         if reply := small_talk(question):
-            return self._notice(AnswerStatus.SMALLTALK, reply, language, started)
+            return self._notice(AnswerStatus.SMALLTALK, reply, language, history, started)
         if is_noise(question):
-            return self._notice(AnswerStatus.NOT_FOUND, "reply.not_found", language, started)
+            return self._notice(AnswerStatus.NOT_FOUND, "reply.not_found", language, history, started)
         standalone = standalone_question(question, history)
         retrieval = self.retriever.search(standalone, PASSAGES_WEIGHED, exclude)
         found = extract(standalone, retrieval, self.reader)
@@ -91,13 +91,13 @@ class Chat:
             raise DocumentMissing("There is no document of that name in the index")
         return document
 
-    def _notice(self, status: AnswerStatus, key: str, language: str, started: float) -> Answer:
+    def _notice(self, status: AnswerStatus, key: str, language: str, history: Sequence[Turn], started: float) -> Answer:
         total = round((time.perf_counter() - started) * 1000, 2)
         timings = {"embed": 0.0, "search": 0.0, "answer": total, "total": total}
         answer = Answer(
             _new_id(), status, language, message(language, key), self.index.manifest.version, timings_ms=timings
         )
-        return replace(answer, suggestions=next_questions(self.index.manifest.suggestions, answer))
+        return replace(answer, suggestions=next_questions(self.index.manifest.suggestions, answer, history))
 
     def _compose(self, found: Extract, language: str) -> Answer:
         version = self.index.manifest.version

@@ -145,11 +145,18 @@ def _needs_subject(question: str) -> bool:
     return len(terms) < few or (bool(phrase("refers_back").search(question)) and len(terms) <= 3 * few)
 
 
+# What the earlier question wanted to know is not what it was about.
+_ASKED_FOR = re.compile(
+    "|".join(phrase(f"asks_{kind}").pattern for kind in ("when", "count", "phone", "online", "reason")), re.IGNORECASE
+)
+
+
 def _subject_words(text: str) -> list[str]:
     """Return the words of `text` that say what it is about, as they stand in it."""
     match written_language(text):
         case "ko":
-            return [noun for noun in dict.fromkeys(noun_phrases(text)) if question_terms(noun)]
+            nouns = dict.fromkeys(noun_phrases(text))
+            return [noun for noun in nouns if question_terms(noun) and not _ASKED_FOR.search(noun)]
         case "ja" | "zh":
             return [text]
         case _:

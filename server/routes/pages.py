@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from index.errors import QuestionError
+from index.scripts import written_language
 from server.answer import Answer
 from server.conversation import MAX_QUESTION_CHARACTERS, asker_language
 from server.messages import LANGUAGES, LOCALES, catalogue, message
@@ -52,7 +53,7 @@ async def ask_by_form(request: Request) -> Response:
     turns = [turn.turn() for turn in history]
     language = page_language(request)
     try:
-        answer = await run_in_threadpool(chat_of(request).answer_question, question, turns)
+        answer = await run_in_threadpool(chat_of(request).answer_question, question, turns, language)
     except QuestionError as error:
         problem = message(language, f"error.{error.code}", limit=MAX_QUESTION_CHARACTERS)
         return show_chat(request, history=history, error=problem, question=question, status=422)
@@ -117,6 +118,7 @@ def render(
     page = {
         "lang": language, "languages": LANGUAGES, "t": text, "long_date": long_date,
         "title": request.app.state.settings.title, "theme": "auto",
+        "site_lang": written_language(request.app.state.settings.title),
     }  # fmt: skip
     response = _templates.TemplateResponse(request, template, page | values, status_code=status_code)
     if remembers_language and request.query_params.get("lang") == language:

@@ -20,6 +20,7 @@ const panel = byId("panel");
 
 const messages = JSON.parse(byId("messages").textContent);
 const wideScreen = matchMedia("(min-width: 60rem)");
+const touch = matchMedia("(pointer: coarse)");
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 let turns = [];
@@ -37,7 +38,8 @@ function scriptLanguage(text) {
   if (/\p{Script=Hangul}/u.test(text)) return "ko";
   if (/[\p{Script=Hiragana}\p{Script=Katakana}]/u.test(text)) return "ja";
   if (/\p{Script=Han}/u.test(text)) return "zh";
-  if (/[ạ-ỹ]/i.test(text)) return "vi";
+  // Letters such as à are French too, so they count on a Vietnamese page alone.
+  if (/[ạ-ỹ]/i.test(text) || (document.documentElement.lang === "vi" && /[à-ư]/i.test(text))) return "vi";
   if (/[a-z]/i.test(text)) return "en";
   return null;
 }
@@ -511,8 +513,11 @@ function updateComposer() {
   send.disabled = !input.value.trim();
   counter.hidden = input.value.length < COUNTER_FROM;
   counter.textContent = `${input.value.length} / ${QUESTION_LIMIT}`;
-  // The button just pressed may now be hidden, which would drop the focus.
-  if (focusInComposer) input.focus();
+  // The button just pressed may now be hidden, which would drop the focus. In the field, a phone's keyboard would rise.
+  if (focusInComposer && document.activeElement !== input) {
+    if (touch.matches && turnList.lastElementChild) focusQuestion(turnList.lastElementChild);
+    else input.focus();
+  }
 }
 
 function submitQuestion() {
@@ -546,6 +551,7 @@ function scrollToCited(frame) {
 function openSource(link) {
   const page = new URL(link.href);
   byId("panel-title").textContent = link.dataset.title;
+  byId("panel-title").lang = scriptLanguage(link.dataset.title) ?? "";
   byId("panel-open").href = page;
   page.searchParams.set("embed", "1");
   page.searchParams.set("lang", document.documentElement.lang);
