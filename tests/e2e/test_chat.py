@@ -388,6 +388,20 @@ def test_on_a_phone_the_source_lies_over_the_chat_and_gives_it_back(open_page, s
     assert focused(page) == "cite"
 
 
+def test_on_a_phone_the_keyboard_does_not_cover_the_answer(open_page, site):
+    page = open_page(site, viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    page.locator("#question").fill(APEC)
+    page.locator("#send").tap()
+    page.locator(".reply[data-status=answered] .sources").wait_for()
+    assert focused(page) == "question"
+    assert page.evaluate("document.activeElement.tagName") == "H2"
+
+
+def test_vietnamese_is_known_by_its_letters(open_page, site):
+    page = open_page(f"{site}/?lang=vi")
+    assert page.locator(".suggestion", has_text="APEC").first.get_attribute("lang") == "vi"
+
+
 def test_reduced_motion_moves_nothing(open_page, site):
     page = open_page(site, reduced_motion="reduce")
     ask(page, APEC)

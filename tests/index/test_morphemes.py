@@ -100,6 +100,7 @@ def test_a_term_holds_no_white_space_and_is_no_single_digit(text):
         ("그는 '한강에서 살았다.", "'한강에서", "한강"),
         ("에서", "에서", "에서"),
         ("...", "...", "..."),
+        ("내년 워싱턴 D.C.에서 연다.", "워싱턴 D.C.에서", "워싱턴 D.C."),
     ],
 )
 def test_a_phrase_is_left_without_particles_and_loose_punctuation(text, phrase, bare):

@@ -90,6 +90,13 @@ def test_a_followup_gets_the_subject_of_the_question_before(before, question):
     assert "Seoul" not in standalone
 
 
+def test_a_followup_does_not_carry_over_what_the_question_before_wanted_to_know():
+    asked = [Turn("user", "양해각서 체결 날짜가 언제인가요?"), Turn("assistant", "…")]
+    standalone = standalone_question("누가 참석하나요?", asked)
+    assert "양해각서" in standalone
+    assert "날짜" not in standalone
+
+
 def test_a_followup_of_a_followup_gets_the_subject_too():
     assert "APEC" in standalone_question("왜요?", conversation("APEC이 뭐예요?", "언제요?"))
 

@@ -26,6 +26,12 @@ EVERY_KIND_OF_RESPONSE = [
 ]
 
 
+def test_a_browser_asks_whether_its_static_files_are_still_those(client):
+    first = client.get("/static/chat.js")
+    assert first.headers["cache-control"] == "no-cache"
+    assert client.get("/static/chat.js", headers={"If-None-Match": first.headers["etag"]}).status_code == 304
+
+
 @pytest.mark.parametrize(("method", "path", "request_parts"), EVERY_KIND_OF_RESPONSE)
 def test_every_response_carries_the_security_headers(client, method, path, request_parts):
     headers = client.request(method, path, **request_parts).headers

@@ -68,6 +68,11 @@ def test_the_form_answers_without_javascript(client):
     assert [turn["role"] for turn in history_in(page)] == ["user", "assistant"]
 
 
+def test_without_javascript_a_notice_comes_in_the_language_of_the_page(client):
+    page = client.post("/", data={"question": "ㅁㄴㅇㄹ"}, headers={"Accept-Language": "ja"}).text
+    assert catalogue("ja")["reply.not_found"] in html.unescape(page)
+
+
 def test_the_form_answers_a_followup_by_its_history(client):
     first = client.post("/", data={"question": "APEC이 뭐예요?"}).text
     second = client.post("/", data={"question": "언제 만들어졌는데요?", "history": json.dumps(history_in(first))}).text
