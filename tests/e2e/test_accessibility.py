@@ -73,6 +73,7 @@ def test_waiting_failed_and_stopped(open_page, settings, slow):
         page.locator("[data-status=searching]").wait_for()
         check(page)
         page.get_by_role("button", name=KOREAN["chat.stop"]).click()
+        page.locator("[data-status=stopped]").wait_for()
         check(page)
         slow.go.set()
     page.get_by_role("button", name=KOREAN["chat.retry"]).click()

@@ -147,7 +147,7 @@ def test_without_a_clipboard_it_is_copied_by_selection(open_page, site):
     ask(page, APEC)
     button = page.get_by_role("button", name=KOREAN["chat.copy_label"])
     button.click()
-    assert page.locator("#toast").inner_text() == KOREAN["chat.copied"]
+    page.locator("#toast", has_text=KOREAN["chat.copied"]).wait_for()
     assert page.evaluate("window.copied !== undefined")
     assert button.evaluate("button => button === document.activeElement")
 
@@ -157,7 +157,7 @@ def test_the_link_of_an_open_source_is_copied(open_page, site):
     ask(page, APEC)
     open_source(page)
     page.get_by_role("button", name=KOREAN["chat.copy_link"]).click()
-    assert page.locator("#toast").is_visible()
+    page.locator("#toast").wait_for()
     assert "/documents/" in page.evaluate("navigator.clipboard.readText()")
 
 
@@ -264,7 +264,7 @@ def test_an_answer_can_be_stopped_and_asked_for_again(open_page, settings, slow)
         page.keyboard.press("Enter")
         page.locator("[data-status=searching]").wait_for()
         page.get_by_role("button", name=KOREAN["chat.stop"]).click()
-        assert page.locator(".reply").get_attribute("data-status") == "stopped"
+        page.locator("[data-status=stopped]").wait_for()
         assert focused(page) == "question"
         slow.go.set()
         page.get_by_role("button", name=KOREAN["chat.retry"]).click()
@@ -385,7 +385,7 @@ def test_on_a_phone_the_source_lies_over_the_chat_and_gives_it_back(open_page, s
     assert page.locator("#panel").evaluate("panel => panel.matches(':modal')")
     assert page.locator("#panel").bounding_box()["width"] == 390
     page.get_by_role("button", name=KOREAN["chat.close"]).click()
-    assert focused(page) == "cite"
+    page.wait_for_function("document.activeElement.className === 'cite'")
 
 
 def test_on_a_phone_the_keyboard_does_not_cover_the_answer(open_page, site):
