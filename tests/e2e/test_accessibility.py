@@ -96,6 +96,7 @@ def test_without_javascript_too(open_page, site, browser):
 def test_with_more_contrast(open_page, site):
     page = open_page(site, contrast="more")
     ask(page, APEC)
+    page.evaluate(SETTLED)
     found = Axe().run(page, options={"runOnly": {"type": "rule", "values": ["color-contrast-enhanced"]}})
     assert found.violations_count == 0, found.generate_report()
 
