@@ -11,6 +11,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docx
@@ -167,6 +168,12 @@ def write_pdf() -> bytes:
 
 def pdf_of(page: str, running_head: str = HEAD) -> bytes:
     """Print a page of HTML on A4 by Chromium."""
+    # In a thread of its own: the tests of the pages keep a browser open in this one, which allows no second.
+    with ThreadPoolExecutor(1) as beside:
+        return beside.submit(_print, page, running_head).result()
+
+
+def _print(page: str, running_head: str) -> bytes:
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     style = "<style>td, th { border: 1px solid; padding: 2pt 6pt } table { border-collapse: collapse }</style>"
     with sync_playwright() as playwright:
