@@ -90,7 +90,7 @@ class ParserProcess:
         self._socket, ours = socket.socketpair()
         paths = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
         with ours:
-            self._child = subprocess.Popen(  # noqa: S603
+            self._child = subprocess.Popen(  # noqa: S603 - our own module, nothing of the file
                 [sys.executable, "-m", "index.loaders.process", str(self._folder), str(self._memory_limit)],
                 stdin=ours.fileno(),
                 stdout=subprocess.DEVNULL,
