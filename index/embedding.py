@@ -61,11 +61,7 @@ def load_embedder(model: str, cache: Path, progress: Progress = lambda message: 
     try:
         return SentenceTransformerEmbedder(model, _load_any(model))
     except Exception as error:
-        # What a broken model raises depends on the library that meets it first.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(
-            f"The embedding model {model} can't be loaded ({reason}); check MUNDAP_EMBEDDING_MODEL"
-        ) from error
+        raise ModelError.loading(f"The embedding model {model}", error, "MUNDAP_EMBEDDING_MODEL") from error
 
 
 def _quiet_libraries() -> None:

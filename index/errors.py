@@ -7,7 +7,7 @@ MundapError
 ├── DocumentMissing       no document of that id is in the index
 ├── StorageError          the database can't be reached or written
 ├── GateError             an index was judged and not published
-├── ModelError            an embedding model can't be found, assembled or loaded
+├── ModelError            an embedding model or a reader can't be found, assembled or loaded
 └── PublishedIndexError   the published index can't be used
     ├── IndexMissing      nothing has been published yet
     ├── IndexDamaged      a file is gone or differs from its digest
@@ -48,7 +48,13 @@ class GateError(MundapError):
 
 
 class ModelError(MundapError):
-    """An embedding model can't be found, assembled or loaded."""
+    """An embedding model or a reader can't be found, assembled or loaded."""
+
+    @classmethod
+    def loading(cls, model: str, error: Exception, setting: str) -> "ModelError":
+        """Of a model that the user named: what it raises depends on the library that meets it first."""
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return cls(f"{model} can't be loaded ({reason}); check {setting}")
 
 
 class PublishedIndexError(MundapError):

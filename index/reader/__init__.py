@@ -140,9 +140,7 @@ def load_reader(
     try:
         model = CrossEncoder(reader, device="cpu")
     except Exception as error:
-        # What a broken model raises depends on the library that meets it first.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"The reader {reader} can't be loaded ({reason}); check MUNDAP_READER") from error
+        raise ModelError.loading(f"The reader {reader}", error, "MUNDAP_READER") from error
     if model.num_labels != 1:
         raise ModelError(
             f"The reader {reader} gives {model.num_labels} numbers for a pair, not one; check MUNDAP_READER"

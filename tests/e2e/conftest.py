@@ -8,13 +8,20 @@ from contextlib import contextmanager
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from server.app import create_app
 from server.chat import Chat
 from server.settings import Settings
 
 PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def send(page: Page, question: str) -> None:
+    """Type a question and send it."""
+    page.locator("#question").fill(question)
+    page.keyboard.press("Enter")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from playwright.sync_api import sync_playwright
 
 from server.app import create_app
 from server.settings import Settings
-from tests.e2e.conftest import running
+from tests.e2e.conftest import running, send
 
 QUESTIONS = 20
 # The first frame that shows the sentence begins after the callback, so two are waited for.
@@ -42,8 +42,7 @@ def main() -> None:
         waits = []
         for _ in range(QUESTIONS):
             page.evaluate("window.firstByte = window.shown = 0")
-            page.locator("#question").fill("APEC은 언제 창설되었나요?")
-            page.keyboard.press("Enter")
+            send(page, "APEC은 언제 창설되었나요?")
             page.wait_for_function("window.shown > 0")
             waits.append(page.evaluate("window.shown - window.firstByte"))
         browser.close()

@@ -11,15 +11,14 @@ from playwright.sync_api import Page, sync_playwright
 
 from server.app import create_app
 from server.settings import Settings
-from tests.e2e.conftest import running
+from tests.e2e.conftest import running, send
 
 TARGET = Path(__file__).parents[2] / "web" / "screenshots"
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
 def ask(page: Page, question: str) -> None:
-    page.locator("#question").fill(question)
-    page.keyboard.press("Enter")
+    send(page, question)
     page.wait_for_selector(".turn:last-child .reply-actions")
 
 

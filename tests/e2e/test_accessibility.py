@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from server.app import create_app
 from server.messages import LANGUAGES, catalogue
-from tests.e2e.conftest import running
+from tests.e2e.conftest import running, send
 from tests.e2e.test_chat import APEC, KOREAN, ask, open_source
 from tests.e2e.test_chat import slow as slow  # a fixture
 
@@ -68,8 +68,7 @@ def test_each_language(open_page, site, language):
 def test_waiting_failed_and_stopped(open_page, settings, slow):
     with running(create_app(settings, slow)) as site:
         page = open_page(site)
-        page.locator("#question").fill(APEC)
-        page.keyboard.press("Enter")
+        send(page, APEC)
         page.locator("[data-status=searching]").wait_for()
         check(page)
         page.get_by_role("button", name=KOREAN["chat.stop"]).click()

@@ -9,7 +9,7 @@ import pytest
 
 from server.app import create_app
 from server.messages import LANGUAGES, catalogue
-from tests.e2e.conftest import running
+from tests.e2e.conftest import running, send
 
 APEC = "APEC은 언제 창설되었나요?"
 FOUNDED = "* Asia-Pacific Economic Cooperation: 1989년 창설된 역내 경제협력체로, 회원국 간 경제성장과 상호 협력 증진을 목표로 함."  # noqa: E501 - Hangul counts twice
@@ -18,8 +18,7 @@ KOREAN = catalogue("ko")
 
 def ask(page, question):
     before = page.locator(".turn").count()
-    page.locator("#question").fill(question)
-    page.keyboard.press("Enter")
+    send(page, question)
     page.locator(f".turn:nth-child({before + 1}) .reply:not([data-status=searching]) .badge").wait_for()
     page.locator("#send").wait_for()
 
@@ -260,8 +259,7 @@ def slow(chat):
 def test_an_answer_can_be_stopped_and_asked_for_again(open_page, settings, slow):
     with running(create_app(settings, slow)) as site:
         page = open_page(site)
-        page.locator("#question").fill(APEC)
-        page.keyboard.press("Enter")
+        send(page, APEC)
         page.locator("[data-status=searching]").wait_for()
         page.get_by_role("button", name=KOREAN["chat.stop"]).click()
         page.locator("[data-status=stopped]").wait_for()
@@ -275,8 +273,7 @@ def test_an_answer_can_be_stopped_and_asked_for_again(open_page, settings, slow)
 def test_a_server_that_is_gone_is_told_and_asked_again(open_page, settings, chat):
     with running(create_app(settings, chat)) as site:
         page = open_page(site)
-    page.locator("#question").fill(APEC)
-    page.keyboard.press("Enter")
+    send(page, APEC)
     page.locator("[data-status=failed]").wait_for()
     assert KOREAN["chat.failed_network"] in page.locator(".reply").inner_text()
     page.problems.clear()
@@ -302,8 +299,7 @@ def test_a_server_that_goes_away_in_the_middle_of_an_answer_leaves_what_came(ope
 
     with running(breaking) as site:
         page = open_page(site)
-        page.locator("#question").fill(APEC)
-        page.keyboard.press("Enter")
+        send(page, APEC)
         page.locator("[data-status=failed]").wait_for()
         assert page.locator(".sentence").inner_text() == "첫 문장이다."
         assert page.get_by_role("button", name=KOREAN["chat.retry"]).is_visible()
@@ -313,8 +309,7 @@ def test_a_server_that_goes_away_in_the_middle_of_an_answer_leaves_what_came(ope
 def test_being_offline_is_told(open_page, site):
     page = open_page(site)
     page.context.set_offline(True)
-    page.locator("#question").fill(APEC)
-    page.keyboard.press("Enter")
+    send(page, APEC)
     page.locator("[data-status=failed]").wait_for()
     assert KOREAN["chat.offline"] in page.locator(".reply").inner_text()
     page.context.set_offline(False)
@@ -342,8 +337,7 @@ def test_an_error_of_the_server_shows_the_number_to_ask_with(open_page, settings
 
     with running(create_app(settings, Broken(chat))) as site:
         page = open_page(site)
-        page.locator("#question").fill(APEC)
-        page.keyboard.press("Enter")
+        send(page, APEC)
         page.locator("[data-status=failed]").wait_for()
         assert re.search(r"[0-9a-f]{32}", page.locator(".reply").inner_text())
         assert "secret" not in page.content()

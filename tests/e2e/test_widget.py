@@ -246,6 +246,7 @@ def test_no_style_of_the_page_reaches_the_launcher_or_the_chat(visit, css):
     hostile.mouse.click(*middle)
     wait_until_ready(hostile)
     assert hostile.locator("mundap-widget iframe").bounding_box()["height"] > 500
+    expect(chat_in(hostile).locator("#question")).to_be_focused()
     hostile.keyboard.type("안녕하세요")
     hostile.keyboard.press("Enter")
     assert wait_for(hostile, "answer")[0]["status"] == "smalltalk"
