@@ -1,6 +1,8 @@
 """The lexical index: BM25 over search terms, in tantivy."""
 
 import math
+import os
+import tempfile
 from pathlib import Path
 
 import tantivy
@@ -44,9 +46,16 @@ class Bm25Store:
     @classmethod
     def open(cls, folder: Path) -> "Bm25Store":
         """Open the index in `folder`, memory-mapped. Its digest must have been checked before."""
+        path = (folder / FOLDER).resolve()
         try:
-            return cls(tantivy.Index.open(str(folder / FOLDER)))
-        except ValueError as error:
+            if os.access(path, os.W_OK):
+                return cls(tantivy.Index.open(str(path)))
+            # tantivy writes locks beside what it opens: where that can't be written, beside links to it.
+            with tempfile.TemporaryDirectory(prefix="mundap-", ignore_cleanup_errors=True) as links:
+                for file in path.iterdir():
+                    (Path(links) / file.name).symlink_to(file)
+                return cls(tantivy.Index.open(links))
+        except (OSError, ValueError) as error:
             raise IndexDamaged(
                 f"The lexical index in {folder.name} can't be opened; run: mundap index build"
             ) from error

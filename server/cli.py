@@ -76,8 +76,9 @@ def serve(
 
     from index.build import build_if_stale
     from index.publication import Publication
+    from index.retriever import Retriever
     from server.app import create_app
-    from server.chat import create_chat
+    from server.chat import Chat
     from server.suggestion_maker import suggest_questions
 
     # uvicorn ends by raising again the signal that stopped it; having been asked to stop is not a failure.
@@ -87,14 +88,14 @@ def serve(
     _check_address(host, port)
     models = _load_models(settings)
     with _progress_bar() as progress:
-        publication = Publication(settings.data_dir)
+        publication = Publication(settings.data_dir, settings.versions_kept)
         suggest = partial(suggest_questions, models)
-        report = build_if_stale(settings.source_dir, publication, models.embedder, progress, suggest)
+        index, report = build_if_stale(settings.source_dir, publication, models.embedder, progress, suggest)
     if report:
         _print_report(report, sys.stderr)
-    chat = create_chat(settings, models)
     print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
     if workers == 1:
+        chat = Chat(Retriever(index, models.embedder), models.reader)
         uvicorn.run(create_app(settings, chat), host=host, port=port, log_level="warning", server_header=False)
     else:
         app_factory = "server.app:create_app"
@@ -341,7 +342,8 @@ def _check_writable(path: Path | None) -> None:
 def _publication() -> Any:
     from index.publication import Publication
 
-    return Publication(_settings().data_dir)
+    settings = _settings()
+    return Publication(settings.data_dir, settings.versions_kept)
 
 
 def _load_models(settings: "Settings") -> "Models":
@@ -362,7 +364,7 @@ def _build(
 
     with _progress_bar() as progress:
         return build_index(
-            source, Publication(settings.data_dir), models.embedder, progress=progress,
+            source, Publication(settings.data_dir, settings.versions_kept), models.embedder, progress=progress,
             suggest=partial(suggest_questions, models), judge=judge or (lambda index: None),
         )  # fmt: skip
 

@@ -49,6 +49,7 @@ class StatusModel(BaseModel):
 
     status: str
     lang: str
+    index_version: str
 
 
 class SentenceModel(BaseModel):

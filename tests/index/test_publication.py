@@ -174,7 +174,8 @@ def test_thinning_spares_the_published_version_after_a_rollback_to_the_oldest(pu
     assert publication.open(fake_embedder).manifest.version == made[0]
     new = publish("New.")
     assert publication.open(fake_embedder).manifest.version == new
-    assert names(publication) == [new, *made[:0:-1]]
+    assert names(publication) == [new, *made[:1:-1], made[0]]
+    assert publication.roll_back(made[0]).version == made[0]
 
 
 def test_thinning_spares_the_published_version_when_the_clock_was_set_back(
