@@ -1,8 +1,8 @@
 """The lexical index: BM25 over search terms, in tantivy."""
 
 import math
-import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import tantivy
@@ -10,6 +10,8 @@ import tantivy
 from index.errors import IndexDamaged
 
 FOLDER = "lexical"
+# Of the files that tantivy writes whenever it opens an index; they hold nothing.
+LOCK_SUFFIX = ".lock"
 
 _TERMS = "terms"
 _ORDINAL = "ordinal"
@@ -48,12 +50,13 @@ class Bm25Store:
         """Open the index in `folder`, memory-mapped. Its digest must have been checked before."""
         path = (folder / FOLDER).resolve()
         try:
-            if os.access(path, os.W_OK):
+            with suppress(ValueError):
                 return cls(tantivy.Index.open(str(path)))
             # tantivy writes locks beside what it opens: where that can't be written, beside links to it.
             with tempfile.TemporaryDirectory(prefix="mundap-", ignore_cleanup_errors=True) as links:
                 for file in path.iterdir():
-                    (Path(links) / file.name).symlink_to(file)
+                    if file.suffix != LOCK_SUFFIX:
+                        (Path(links) / file.name).symlink_to(file)
                 return cls(tantivy.Index.open(links))
         except (OSError, ValueError) as error:
             raise IndexDamaged(

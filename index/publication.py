@@ -25,15 +25,13 @@ from index.dense import FaissStore
 from index.documents import Document
 from index.embedding import SentenceTransformerEmbedder
 from index.errors import IndexDamaged, IndexMismatch, IndexMissing, InputError, PublishedIndexError
-from index.lexical import Bm25Store
+from index.lexical import LOCK_SUFFIX, Bm25Store
 
 FORMAT = 3
 MANIFEST = "manifest.json"
 VERSIONS_KEPT = 5
 _LEFT_OVERS = ".*"
 _REBUILD = "run: mundap index build"
-# Written by tantivy whenever it opens an index; they hold nothing.
-_LOCK_SUFFIX = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +364,7 @@ def file_digests(folder: Path) -> dict[str, str]:
     """Return relative name → SHA-256 of every file of a version but its manifest."""
     digests = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != MANIFEST and path.suffix != _LOCK_SUFFIX:
+        if path.is_file() and path.name != MANIFEST and path.suffix != LOCK_SUFFIX:
             digests[path.relative_to(folder).as_posix()] = file_digest(path)
     return digests
 

@@ -59,7 +59,7 @@ def notice_in(page):
 
 def day_of(publication, version):
     # "2026-11-22" to what an English page says of it.
-    year, month, day = publication.manifest(version).created[:10].split("-")
+    year, _, day = publication.manifest(version).created[:10].split("-")
     return year, str(int(day))
 
 

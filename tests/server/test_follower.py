@@ -3,6 +3,8 @@ import os
 import re
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -227,14 +229,12 @@ def test_the_models_are_handed_on_and_not_loaded_again(following, publish):
 
 
 def open_files():
-    links = []
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            links.append(os.readlink(f"/proc/self/fd/{name}"))
-        except FileNotFoundError:
-            continue
-    with open("/proc/self/maps") as maps:
-        return links + [line.split(maxsplit=5)[-1] for line in maps]
+    """The paths of all files that this process has open or in its memory."""
+    paths = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            paths.append(str(link.readlink()))
+    return paths + [line.split(maxsplit=5)[-1] for line in Path("/proc/self/maps").read_text().splitlines()]
 
 
 def test_a_version_that_was_removed_serves_those_who_have_it_and_then_gives_everything_back(
