@@ -8,6 +8,7 @@ A folder whose name begins with a dot is being written or removed; what a crash 
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -133,7 +135,9 @@ class Publication:
         """
         before = self._current_or_none()
         with writing_files(self.folder):
-            (aside / MANIFEST).write_text(json.dumps(asdict(manifest), ensure_ascii=False, indent=1), encoding="utf-8")
+            values = asdict(manifest)
+            values["digest"] = _digest(values)
+            (aside / MANIFEST).write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")
             for path in [*aside.rglob("*"), aside]:
                 _sync(path)
             aside.rename(self._versions / manifest.version)
@@ -220,6 +224,9 @@ class Publication:
                 raise IndexMismatch(
                     f"The index {version} has format {values['format']}, this Mundap reads {FORMAT}; {_REBUILD}"
                 )
+            # Versions of before there was one have none.
+            if "digest" in values and values.pop("digest") != _digest(values):
+                raise ValueError("the manifest was changed")
             suggestions = tuple(Suggestion(**suggestion) for suggestion in values.pop("suggestions"))
             return Manifest(**values, suggestions=suggestions)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -372,6 +379,10 @@ def file_digests(folder: Path) -> dict[str, str]:
 def embedding_input(context: tuple[str, ...], text: str) -> str:
     """Return what is embedded for a sentence or a passage: its title and headings, then its text."""
     return f"{' > '.join(context)}\n{text}"
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _check_vectors(index: PublishedIndex, embedder: SentenceTransformerEmbedder) -> None:

@@ -86,6 +86,22 @@ def test_a_damaged_manifest_is_found_and_replaced_by_the_next_build(content, pub
     assert publication.open(fake_embedder)
 
 
+def test_a_change_of_any_byte_of_the_manifest_is_found(publish, publication):
+    version = publish("Apples are red.")
+    path = folder_of(publication, version) / "manifest.json"
+    whole = path.read_bytes()
+    manifest = publication.manifest(version)
+    for at in range(0, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        try:
+            # A change of white space changes nothing.
+            assert publication.manifest(version) == manifest
+        except (IndexDamaged, IndexMismatch):
+            continue
+    path.write_bytes(whole)
+    assert publication.manifest(version) == manifest
+
+
 @pytest.mark.parametrize("content", [b"", b"gone\n", b"\0", b"\xff\xfe", b"../..\n"])
 def test_a_damaged_pointer_is_found_and_replaced_by_the_next_build(content, publish, publication, fake_embedder):
     publish("Apples are red.")

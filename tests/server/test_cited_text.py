@@ -153,6 +153,7 @@ def test_a_name_that_leads_out_of_the_folder_of_versions_finds_no_manifest_there
     version = publish({"a.txt": "The one text."})
     manifest = publication.folder / "versions" / version / "manifest.json"
     values = json.loads(manifest.read_text()) | {"documents": {"secret.txt": "0"}}
+    del values["digest"]
     for place in (publication.folder, publication.folder / "versions" / ".writing-1"):
         place.mkdir(exist_ok=True)
         (place / "manifest.json").write_text(json.dumps(values))
