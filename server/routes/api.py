@@ -73,7 +73,7 @@ def _events(request: Request, answer: Callable[[], ChatResponse]) -> Iterator[by
     except Exception as error:
         yield _event("error", problem_of(error, request_id_of(request)))
         return
-    yield _event("status", StatusModel(status=reply.status, lang=reply.lang, index_version=reply.index_version))
+    yield _event("status", StatusModel(status=reply.status, lang=reply.lang))
     citations = {citation.n: citation for citation in reply.citations}
     for sentence in reply.sentences:
         for n in sentence.citations:

@@ -49,7 +49,6 @@ class StatusModel(BaseModel):
 
     status: str
     lang: str
-    index_version: str
 
 
 class SentenceModel(BaseModel):

@@ -456,13 +456,11 @@ async function streamReply(turn, question, signal) {
   if (!response.ok) throw new Problem(await response.json().catch(() => ({})));
 
   const citations = [];
-  let version;
   for await (const { name, data } of serverEvents(response)) {
-    if (name === "status") version = data.index_version;
     if (name === "status" && data.status === "answered") {
       fillReply(turn, data.status, badge(data.status, t(`status.${data.status}`)));
     } else if (name === "citation") {
-      citations.push(...inVersion([data], version));
+      citations.push(data);
     } else if (name === "delta" && turn.querySelector(".reply").dataset.status === "answered") {
       turn.querySelector(".reply").append(sentenceElement(data, citations));
     } else if (name === "error") {
