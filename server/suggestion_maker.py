@@ -19,7 +19,7 @@ from server.conversation import MAX_QUESTION_CHARACTERS, asker_language
 from server.messages import LANGUAGES
 
 # Each is answered once to find out whether it can be, which takes a third of a second.
-TRIED_A_LANGUAGE = 20
+TRIED_A_LANGUAGE = 16
 KEPT_A_LANGUAGE = 8
 DOCUMENTS_LOOKED_AT = 30
 SURE = 0.6

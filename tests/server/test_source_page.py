@@ -11,6 +11,7 @@ from index.documents import Block, BlockKind, Document
 from index.loaders.docx import load_docx
 from index.loaders.html import load_html
 from index.loaders.markdown import load_markdown
+from index.loaders.tables import load_csv
 from index.loaders.text import load_text
 from index.publication import Publication
 from server.source_page import shown_blocks
@@ -80,13 +81,18 @@ def test_each_place_is_said_once_at_the_first_block_there():
         ("이름\t전화\n김\t010\n", 1),
         ("이름\t전화 1\n김\t010\n", 0),
         ("이름\t전화\n", 0),
-        ("연락처\t\n이름\t전화\n", 0),
         ("이름\t전화\n김\t010\t서울\n", 0),
     ],
 )
 def test_where_the_file_says_nothing_a_first_row_of_words_heads_the_columns(text, headers):
     [table] = shown_blocks(load_text("doc.txt", text.encode()), 0, 0)
     assert table.headers == headers
+
+
+def test_a_title_over_a_whole_sheet_heads_no_column():
+    [table] = shown_blocks(load_csv("a.csv", "연락처,\n이름,전화\n김,010\n".encode()), 0, 0)
+    assert [len(row) for row in table.rows] == [2, 2, 2]
+    assert table.headers == 0
 
 
 def test_a_markdown_table_says_its_header_whatever_is_in_it():
