@@ -404,6 +404,16 @@ def test_nothing_is_cut_off_on_a_narrow_screen_or_at_400_percent(open_page, site
     assert frame.evaluate("document.documentElement.scrollWidth") <= 320
 
 
+def test_text_of_twice_the_size_fits_a_phone(open_page, site):
+    page = open_page(site, viewport={"width": 360, "height": 740})
+    ask(page, APEC)
+    address = page.locator(".cite").first.evaluate("link => link.href")
+    other = open_page(address, viewport={"width": 360, "height": 740})
+    for shown in (page, other):
+        shown.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert shown.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_on_a_phone_the_source_lies_over_the_chat_and_gives_it_back(open_page, site):
     page = open_page(site, viewport={"width": 390, "height": 800})
     ask(page, APEC)
