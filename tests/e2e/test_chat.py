@@ -407,11 +407,15 @@ def test_nothing_is_cut_off_on_a_narrow_screen_or_at_400_percent(open_page, site
 def test_text_of_twice_the_size_fits_a_phone(open_page, site):
     page = open_page(site, viewport={"width": 360, "height": 740})
     ask(page, APEC)
+    page.get_by_role("button", name=KOREAN["feedback.no"]).click()
     address = page.locator(".cite").first.evaluate("link => link.href")
     other = open_page(address, viewport={"width": 360, "height": 740})
     for shown in (page, other):
         shown.evaluate("document.documentElement.style.fontSize = '200%'")
         assert shown.evaluate("document.documentElement.scrollWidth") <= 360
+    page.locator(".cite").first.evaluate("link => link.click()")
+    page.frame_locator("#panel iframe").locator("mark").first.wait_for()
+    assert page.locator(".panel-head").bounding_box()["height"] < 740 / 2
 
 
 def test_on_a_phone_the_source_lies_over_the_chat_and_gives_it_back(open_page, site):
