@@ -120,7 +120,7 @@ def render(
         """Return the address of this page in another language: what a form was sent to or isn't there is the chat."""
         if request.method != "GET" or status_code >= 400:
             return f"/?lang={code}"
-        return f"{quote(request.url.path)}?{request.url.include_query_params(lang=code).query}"
+        return f"{quote(request.scope['path'])}?{request.url.include_query_params(lang=code).query}"
 
     page = {
         "lang": language, "languages": LANGUAGES, "t": text, "long_date": long_date, "in_language": in_language,

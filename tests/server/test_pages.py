@@ -237,6 +237,17 @@ def test_the_language_of_a_source_page_is_switched_without_losing_its_place(libr
     assert language_of(library.get("/documents/doc.txt")) == "en"
 
 
+def test_the_language_of_a_document_of_any_name_is_switched(fake_embedder, source, tmp_path):
+    publication = Publication(tmp_path)
+    name = "한 50% ?&\"'#1.txt"
+    build_index(source({name: "문단이다.\n"}), publication, fake_embedder)
+    chat = Chat(Retriever(publication.open(fake_embedder), fake_embedder))
+    with TestClient(create_app(Settings(_env_file=None), chat)) as client:
+        page = client.get(f"/documents/{quote(name)}?lang=ko").text
+        switched = client.get(html.unescape(re.search(r'<a href="([^"]*)" lang="en"', page)[1]))
+    assert (switched.status_code, language_of(switched)) == (200, "en")
+
+
 def test_the_language_switch_leads_to_the_chat_where_there_is_no_page_to_show_again(client):
     for page in (client.get("/none?x=1", headers={"Accept": "text/html"}), client.post("/", data={"question": "안녕"})):
         assert '<a href="/?lang=vi" lang="vi"' in page.text
