@@ -88,7 +88,8 @@ def test_a_build_that_is_killed_before_any_of_its_steps_leaves_a_whole_version(b
 
 
 def test_a_build_that_is_killed_while_a_library_writes_leaves_a_whole_version(bench):
-    assert [bench.crash("size", size) for size in (0, 1, 30, 100, 200, 500, 1_000, 4_000, 10_000, 20_000)][:-1]
+    for size in (0, 1, 30, 100, 200, 500, 1_000, 4_000, 10_000, 16_000):
+        assert bench.crash("size", size)
     assert not bench.crash("size", 10_000_000)
 
 
@@ -97,8 +98,13 @@ def test_a_build_that_is_killed_at_any_moment_leaves_a_whole_version(bench):
     bench.crasher.build(bench.source(NEW), bench.data_dir, "time", 60)
     seconds = time.monotonic() - started
     moments = random.Random(5)
-    killed = [bench.crash("time", moments.uniform(0, 1.1 * seconds)) for _ in range(RANDOM_MOMENTS)]
-    assert sum(killed) > RANDOM_MOMENTS // 2
+    killed = 0
+    while killed < RANDOM_MOMENTS:
+        if bench.crash("time", moments.uniform(0, seconds)):
+            killed += 1
+        else:
+            # It came to its end before: the machine is less busy than it was.
+            seconds *= 0.95
 
 
 def test_a_lock_goes_with_the_process_that_held_it(bench, fake_embedder):
