@@ -62,8 +62,8 @@ class Counts:
         """Return the counts as people read them."""
         took = sorted(self.took_seconds)
         return [
-            f"published {self.published} versions, rolled back {self.rolled_back} times, answered from "
-            f"{len(self.versions)} of them",
+            f"published {self.published} versions, rolled back {self.rolled_back} times; answers came "
+            f"from {len(self.versions)} versions",
             f"taken after {took[len(took) // 2]:.2f} s (median), {took[-1]:.2f} s (longest)",
             f"{self.requests.total()} requests: {dict(self.requests)}",
             f"answers: {dict(self.statuses)}",
