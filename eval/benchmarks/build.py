@@ -33,7 +33,7 @@ from server.settings import Settings
 
 RELEASE = Path(__file__).resolve().parents[2] / "source_docs" / "한-미_기술번영_양해각서_체결.txt"
 Result = TypeVar("Result")
-_WORD = re.compile(r"[가-힣]{2,}")
+_WORD = re.compile(r"([가-힣]{2,})")
 
 
 class _MadeUpVectors(SentenceTransformerEmbedder):
@@ -43,12 +43,12 @@ class _MadeUpVectors(SentenceTransformerEmbedder):
         super().__init__(embedder.name, embedder._model, embedder.folder, embedder.identity)
         self.texts: dict[str, None] = {}
 
-    def embed_passages(self, texts: list[str], batch_size: int = 16) -> np.ndarray:
-        """Return vectors of unit norm, shape (len(texts), dimension). `batch_size` has no part in it."""
+    def embed_passages(self, texts: list[str], batch_size: int = 16) -> np.ndarray:  # noqa: ARG002 - the model's own
+        """Return float32 vectors of unit norm, shape (len(texts), dimension)."""
         self.texts |= dict.fromkeys(texts)
         seeds = [list(hashlib.sha256(text.encode()).digest()) for text in texts]
         vectors = np.stack([np.random.default_rng(seed).standard_normal(self.dimension) for seed in seeds])
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        return self._vectors(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def main() -> None:
@@ -135,8 +135,9 @@ def _write_documents(folder: Path, count: int) -> Path:
     words = sorted(set(_WORD.findall(release)))
     for number in range(count):
         chance = random.Random(number)  # noqa: S311 - nothing secret
-        text = _WORD.sub(lambda word, chance=chance: chance.choice(words), release)
-        (folder / f"{number:06}.txt").write_text(text, encoding="utf-8")
+        # Word by word, so that the text keeps its form.
+        parts = [chance.choice(words) if _WORD.fullmatch(part) else part for part in _WORD.split(release)]
+        (folder / f"{number:06}.txt").write_text("".join(parts), encoding="utf-8")
     return folder
 
 
