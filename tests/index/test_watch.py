@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from index import watch
 from tests.conftest import REPO
 
 PATIENCE_SECONDS = 180
@@ -84,3 +85,27 @@ def test_a_signal_in_the_middle_of_a_build_leaves_nothing_half_done(settings, da
         assert process.wait(PATIENCE_SECONDS) == 0
     assert not list((data_dir / "index" / "versions").glob(".writing-*"))
     assert "Traceback" not in output.read_text()
+
+
+def test_a_build_that_failed_is_tried_again_without_a_change_and_one_that_succeeded_is_not(source, monkeypatch):
+    monkeypatch.setattr(watch, "SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(watch, "RETRY_SECONDS", 0.05)
+    results = iter([False, False, True])
+    built = []
+
+    def build():
+        built.append(time.monotonic())
+        return next(results)
+
+    looks, sleep = iter(range(100)), time.sleep
+
+    def look(seconds):
+        sleep(seconds)
+        if next(looks) == 99:
+            sys.exit()
+
+    monkeypatch.setattr(watch.time, "sleep", look)
+    with pytest.raises(SystemExit):
+        watch.watch(source({"a.txt": "Apples."}), build)
+    assert len(built) == 3
+    assert built[1] - built[0] >= 0.05
