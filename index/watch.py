@@ -14,7 +14,7 @@ def watch(source: Path, build: Callable[[], bool]) -> NoReturn:
     """Call `build` now and whenever a file below `source` was added, changed or removed, until a signal ends it.
 
     It waits until nothing has changed for `SETTLE_SECONDS`, so that no file is read that is still being copied. `build`
-    returns whether it succeeded; one that failed is tried again after `RETRY_SECONDS`, or when something changes.
+    returns whether that was all; if not, it is tried again after `RETRY_SECONDS`, or when something changes.
     """
     built: dict[Path, _State] | None = None
     retry_at = float("inf")
@@ -24,9 +24,9 @@ def watch(source: Path, build: Callable[[], bool]) -> NoReturn:
         time.sleep(SETTLE_SECONDS)
         before, now = now, _snapshot(source)
         if now == before and (now != built or time.monotonic() >= retry_at):
-            succeeded = build()
+            is_done = build()
             built = now
-            retry_at = float("inf") if succeeded else time.monotonic() + RETRY_SECONDS
+            retry_at = float("inf") if is_done else time.monotonic() + RETRY_SECONDS
 
 
 _State = tuple[int, int, int]

@@ -320,8 +320,9 @@ def _watch(source: Path, build: Callable[[], None]) -> NoReturn:
         try:
             build()
         except Exception as error:  # whatever it is, it may be gone by the next change
-            print(f"mundap: {error or type(error).__name__}", file=sys.stderr)
-            return False
+            print(f"mundap: {str(error) or type(error).__name__}", file=sys.stderr)
+            # A gate that refused the documents would refuse the same ones again.
+            return isinstance(error, GateError)
         finally:
             sys.stdout.flush()
         return True

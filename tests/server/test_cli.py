@@ -2,12 +2,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
+from index.errors import GateError
 from server.settings import Settings
 from tests.conftest import REPO
 from tests.server.test_chat_api import KEYS
@@ -276,3 +278,25 @@ def test_a_build_tells_what_was_renamed_and_how_much_was_embedded(mundap, source
     assert "renamed    a.md -> c.md\n" in said
     assert "1 renamed" in said
     assert "embedded 0 passages and 0 sentences; 2 and 4 were known" in said
+
+
+def test_a_watched_build_that_a_gate_refused_waits_for_a_change_and_another_failure_does_not(
+    mundap, source, monkeypatch
+):
+    failures = iter([GateError("worse than before"), OSError("No space left on device")])
+    said = []
+
+    def watch(folder, build):
+        said.extend([build(), build()])
+        raise SystemExit
+
+    def fail(*arguments):
+        raise next(failures)
+
+    monkeypatch.setattr("index.watch.watch", watch)
+    monkeypatch.setattr("server.cli._build", fail)
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    run = mundap("index", "build", "--watch", "--source", str(source({"a.txt": "Apples."})))
+    signal.signal(signal.SIGINT, on_interrupt)
+    assert said == [True, False]
+    assert run.stderr.splitlines()[1:] == ["mundap: worse than before", "mundap: No space left on device"]
