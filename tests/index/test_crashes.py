@@ -64,7 +64,7 @@ class Bench:
         names = {path.name for path in (folder / "versions").iterdir()}
         assert names == {manifest.version for manifest in self.publication.versions()}
         assert len(names) in count
-        assert {path.name for path in folder.iterdir()} <= {"versions", "current", "lock", "settled"}
+        assert {path.name for path in folder.iterdir()} <= {"versions", "current", "lock", "settled", "cache.sqlite"}
         for name in names:
             self.publication.verify(name)
         return self.answer()[1]
