@@ -50,10 +50,14 @@ Suggest = Callable[[PublishedIndex, Progress], Sequence[Suggestion]]
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build did with each source file, against the version that was published before."""
+    """What a build did with each source file, against the version that was published before.
+
+    A version that is `held` was written and waits to be published.
+    """
 
     version: str
     published: bool
+    held: bool = False
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -71,11 +75,13 @@ def build_index(
     progress: Progress = lambda step, done, total: None,
     suggest: Suggest = lambda index, progress: (),
     judge: Callable[[PublishedIndex], None] = lambda index: None,
+    hold: bool = False,
 ) -> BuildReport:
     """Load, chunk, embed, write aside, verify and publish. With nothing changed since the last build, do nothing.
 
     `suggest` is given the finished index and returns the questions that its manifest shall suggest. `judge` is given it
     before it is published, and also the published one when nothing changed. When it raises, the old index stays.
+    With `hold` the version is written and kept, and the old one stays published.
 
     Raises:
         InputError: the source folder is missing, or holds no document that can be read.
@@ -124,9 +130,9 @@ def build_index(
         except GateError:
             publication.settle(inputs)
             raise
-        publication.publish(aside, manifest)
+        publication.publish(aside, manifest, hold)
         publication.settle(inputs)
-    return _report(before, manifest, published=True)
+    return _report(before, manifest, published=not hold, held=hold)
 
 
 def build_if_stale(
@@ -238,11 +244,12 @@ def _lexical_terms(analysed: AnalysedPassage) -> list[str]:
     return analysed.context_terms + [term for terms in analysed.sentence_terms for term in terms]
 
 
-def _report(before: Manifest | None, after: Manifest, published: bool) -> BuildReport:
+def _report(before: Manifest | None, after: Manifest, published: bool, held: bool = False) -> BuildReport:
     old, new = before.documents if before else {}, after.documents
     return BuildReport(
         version=after.version,
         published=published,
+        held=held,
         added=sorted(new.keys() - old.keys()),
         changed=sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
         removed=sorted(old.keys() - new.keys()),

@@ -2,6 +2,7 @@
 
 <data>/index/versions/<version>/    one folder a version, never changed after it is written
 <data>/index/current                the name of the published version; replaced by one atomic rename
+<data>/index/held                   the names of versions that were built and never published, one a line
 <data>/index/lock                   held while a version is built or published
 """
 
@@ -20,7 +21,7 @@ from index.assembly import file_digest
 from index.corpus import Corpus
 from index.dense import FaissStore
 from index.embedding import SentenceTransformerEmbedder
-from index.errors import IndexDamaged, IndexMismatch, IndexMissing, InputError
+from index.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, InputError, PublishedIndexError
 from index.lexical import Bm25Store
 
 FORMAT = 3
@@ -84,6 +85,7 @@ class Publication:
         self._versions = self.folder / "versions"
         self._current = self.folder / "current"
         self._settled = self.folder / "settled"
+        self._held = self.folder / "held"
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -99,7 +101,7 @@ class Publication:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise InputError("Another process is building the index; wait until it is done") from error
+                raise IndexBusy("Another process is building the index; wait until it is done") from error
             yield
 
     @contextmanager
@@ -119,18 +121,34 @@ class Publication:
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
 
-    def publish(self, aside: Path, manifest: Manifest) -> None:
-        """Give the version written in `aside` its name and make it the current one. Old versions are thinned out."""
+    def publish(self, aside: Path, manifest: Manifest, hold: bool = False) -> None:
+        """Give the version written in `aside` its name and, unless it is only to be held, make it the current one.
+
+        Old versions are thinned out, those that are held like the others.
+        """
         (aside / MANIFEST).write_text(json.dumps(asdict(manifest), ensure_ascii=False, indent=1), encoding="utf-8")
         for path in [*aside.rglob("*"), aside]:
             _sync(path)
+        if hold:
+            # Before it has its name: a crash must not let it pass for one that was published.
+            self._replace(self._held, "\n".join(sorted(self.held() | {manifest.version})))
         aside.rename(self._versions / manifest.version)
         _sync(self._versions)
-        self._point_to(manifest.version)
+        if not hold:
+            self._point_to(manifest.version)
         # The clock may have been set back, so the published version need not have the newest name.
-        others = [old.version for old in self.versions() if old.version != manifest.version]
-        for version in others[VERSIONS_KEPT - 1 :]:
+        staying = {manifest.version, self._current_or_none() or manifest.version}
+        others = [old.version for old in self.versions() if old.version not in staying]
+        for version in others[max(0, VERSIONS_KEPT - len(staying)) :]:
             shutil.rmtree(self._versions / version, ignore_errors=True)
+
+    def held(self) -> set[str]:
+        """Return the names of the versions that were never published."""
+        try:
+            names = self._held.read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError):
+            return set()
+        return {name for name in names if (self._versions / name / MANIFEST).is_file()}
 
     def settle(self, inputs: str) -> None:
         """Remember that `inputs` were built, whatever becomes of the result."""
@@ -198,14 +216,27 @@ class Publication:
             current = self.current_version()
             names = [manifest.version for manifest in self.versions()]
             if version is None:
-                version = next((name for name in names if name < current), None)
+                version = next((name for name in names if name < current and name not in self.held()), None)
                 if version is None:
                     raise InputError("There is no earlier version to go back to; see: mundap index list")
-            if version not in names:
-                raise InputError(f"There is no version {version}; see: mundap index list")
-            self.verify(version)
-            self._point_to(version)
-            return self.manifest(version)
+            return self._publish_kept(version)
+
+    def publish_kept(self, version: str) -> Manifest:
+        """Publish a version that is kept: one that is held, or an earlier one. Its files are verified.
+
+        Raises:
+            InputError: there is no such version, or another process is building.
+            IndexDamaged: its files don't match their digests.
+        """
+        with self._locked():
+            return self._publish_kept(version)
+
+    def _publish_kept(self, version: str) -> Manifest:
+        if version not in [manifest.version for manifest in self.versions()]:
+            raise InputError(f"There is no version {version}; see: mundap index list")
+        manifest = self.verify(version)
+        self._point_to(version)
+        return manifest
 
     def verify(self, version: str) -> Manifest:
         """Check every file of one version against its digest.
@@ -236,8 +267,16 @@ class Publication:
         version = self.current_version()
         return open_folder(self._versions / version, self.verify(version), embedder)
 
+    def _current_or_none(self) -> str | None:
+        try:
+            return self.current_version()
+        except PublishedIndexError:
+            return None
+
     def _point_to(self, version: str) -> None:
         self._replace(self._current, version)
+        if version in (held := self.held()):
+            self._replace(self._held, "\n".join(sorted(held - {version})))
 
     def _replace(self, path: Path, content: str) -> None:
         temporary = path.with_suffix(".new")
