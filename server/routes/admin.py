@@ -84,7 +84,8 @@ router = APIRouter(prefix=PREFIX, dependencies=[Depends(require_token)], respons
 @page_router.get("/admin")
 def admin_page(request: Request) -> Response:
     """Show the page where staff sign in; it holds nothing but its own texts."""
-    shown = {key: text for key, text in catalogue(page_language(request)).items() if key.startswith("admin.")}
+    shown_by_script = ("admin.", "feedback.")
+    shown = {key: text for key, text in catalogue(page_language(request)).items() if key.startswith(shown_by_script)}
     messages_json = json.dumps(shown, ensure_ascii=False).replace("<", "\\u003c")
     return render(request, "admin.html", here="/admin", messages_json=messages_json)
 
