@@ -17,7 +17,7 @@ from server.storage import Feedback
 from tests.e2e.conftest import running
 from tests.e2e.test_accessibility import DESK, SETTLED, check
 
-TOKEN = "sesame-open"
+SESAME = "sesame-open"
 KOREAN = {key: text for key, text in catalogue("ko").items() if key.startswith("admin.")}
 PARKING = "# 청사 주차장\n\n청사 주차장은 평일 오전 8시부터 오후 9시까지 연다.\n"
 HOSTILE = "<img src=x onerror=alert(1)>.txt"
@@ -37,7 +37,7 @@ def office(settings, chat, tmp_path_factory):
     (source / HOSTILE).write_text("짧은 글이다.", encoding="utf-8")
     (source / "2026" / "공지").mkdir(parents=True)
     (source / "2026" / "공지" / "아주 긴 이름의 문서 파일입니다만_그래도_끝까지_보여야_합니다.txt").write_text("글")
-    changed = {"data_dir": data_dir, "source_dir": source, "admin_token": SecretStr(TOKEN), "reader": "off"}
+    changed = {"data_dir": data_dir, "source_dir": source, "admin_token": SecretStr(SESAME), "reader": "off"}
     own = settings.model_copy(update=changed)
     app = create_app(own, Chat(chat.retriever, None))
     with running(app) as address:
@@ -52,7 +52,7 @@ def office(settings, chat, tmp_path_factory):
 def signed_in(open_page, office):
     def sign_in(section="", **options):
         page = open_page(f"{office[2]}/admin{section}", **options)
-        page.locator("#token").fill(TOKEN)
+        page.locator("#token").fill(SESAME)
         page.keyboard.press("Enter")
         expect(page.locator("#workplace")).to_be_visible()
         return page
@@ -78,7 +78,7 @@ def test_only_the_token_opens_the_page_and_this_tab_alone_keeps_it(open_page, of
     expect(page.locator("#sign-in-problem")).to_have_text(text("wrong_token"))
     assert page.problems.pop().startswith("Failed to load resource: the server responded with a status of 401")
     expect(page.locator("#token")).to_be_focused()
-    page.locator("#token").fill(TOKEN)
+    page.locator("#token").fill(SESAME)
     page.keyboard.press("Enter")
     expect(page.locator("#file-rows tr")).to_have_count(3)
     assert page.evaluate("[localStorage.length, document.cookie, location.href.includes('sesame')]") == [0, "", False]
@@ -98,7 +98,7 @@ def test_the_page_says_that_it_needs_javascript(open_page, office):
 
 
 def test_a_document_goes_from_the_upload_to_the_answers_and_back(signed_in, office, tmp_path):
-    settings, _, address = office
+    settings, _, _ = office
     publication = Publication(settings.data_dir)
     first = publication.current_version()
     parking, program = tmp_path / "청사 주차장.md", tmp_path / "program.exe"

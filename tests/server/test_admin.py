@@ -25,15 +25,15 @@ from server.settings import Settings
 from server.sign_in import FAILURES_ALLOWED, WINDOW_SECONDS, SignIn
 from server.storage import Feedback, Storage
 
-TOKEN = "sesame-öffne-dich"
-SIGNED_IN = {"Authorization": f"Bearer {TOKEN}".encode()}
+SESAME = "sesame-öffne-dich"
+SIGNED_IN = {"Authorization": f"Bearer {SESAME}".encode()}
 PATIENCE_SECONDS = 120
 
 
 @pytest.fixture
 def staff_settings(settings, data_dir, tmp_path):
     source = shutil.copytree(settings.source_dir, tmp_path / "documents")
-    changed = {"data_dir": data_dir, "source_dir": source, "admin_token": SecretStr(TOKEN), "reader": "off"}
+    changed = {"data_dir": data_dir, "source_dir": source, "admin_token": SecretStr(SESAME), "reader": "off"}
     return settings.model_copy(update=changed | {"upload_limit_mb": 2})
 
 
@@ -91,7 +91,7 @@ def test_without_a_token_there_is_no_such_route(client, method, path):
 
 
 @pytest.mark.parametrize(("method", "path"), every_route())
-@pytest.mark.parametrize("sent", [{}, {"Authorization": "Basic c2VzYW1l"}, {"Authorization": f"{TOKEN}".encode()}])
+@pytest.mark.parametrize("sent", [{}, {"Authorization": "Basic c2VzYW1l"}, {"Authorization": f"{SESAME}".encode()}])
 def test_every_route_wants_the_token(staff_settings, chat, method, path, sent):
     with TestClient(create_app(staff_settings, chat), headers=sent, cookies={"token": "sesame"}) as stranger:
         response = stranger.request(method, path, json={})
@@ -109,7 +109,7 @@ def test_after_too_many_wrong_tokens_nobody_listens_for_a_while(staff, capfd):
         assert code_of(response) == (429, "too_many_attempts")
         assert 0 < int(response.headers["retry-after"]) <= WINDOW_SECONDS + 1
     assert staff.get("/api/documents").status_code == 200
-    staff.app.state.sign_in = SignIn(TOKEN)
+    staff.app.state.sign_in = SignIn(SESAME)
     assert audit(staff) == [("sign_in", "", "unauthorized")] * FAILURES_ALLOWED
     said = capfd.readouterr()
     assert "guess" not in said.out + said.err
@@ -118,16 +118,16 @@ def test_after_too_many_wrong_tokens_nobody_listens_for_a_while(staff, capfd):
 
 def test_wrong_tokens_are_counted_for_each_client_and_forgotten_after_a_while():
     now = 0.0
-    sign_in = SignIn(TOKEN, clock=lambda: now)
+    sign_in = SignIn(SESAME, clock=lambda: now)
     for _ in range(FAILURES_ALLOWED):
         assert sign_in.seconds_to_wait("a") == 0
         assert not sign_in.accepts("a", b"guess")
     assert sign_in.seconds_to_wait("a") == WINDOW_SECONDS + 1
     assert sign_in.seconds_to_wait("b") == 0
-    assert sign_in.accepts("b", TOKEN.encode())
+    assert sign_in.accepts("b", SESAME.encode())
     now = WINDOW_SECONDS + 1
     assert sign_in.seconds_to_wait("a") == 0
-    assert sign_in.accepts("a", TOKEN.encode())
+    assert sign_in.accepts("a", SESAME.encode())
 
 
 def test_the_page_holds_nothing_of_the_agency_and_is_not_kept(staff, doc_id):
