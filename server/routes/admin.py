@@ -33,6 +33,7 @@ from server.routes.admin_schemas import (
     BuildStarted,
     FeedbackModel,
     FeedbackResponse,
+    LatestBuild,
     PageNumber,
     PublishResponse,
     SourceFileModel,
@@ -157,9 +158,17 @@ def list_builds(request: Request) -> BuildsResponse:
     return BuildsResponse(builds=[BuildModel.of(record) for record in _builds(request).records()])
 
 
+@router.get("/builds/latest")
+def show_latest_build(request: Request) -> LatestBuild:
+    """Show how far the build is that goes on, or what came of the last one. To be asked every second."""
+    builds = _builds(request)
+    record = builds.running() or next(iter(builds.records()), None)
+    return LatestBuild(build=BuildModel.of(record) if record else None)
+
+
 @router.get("/builds/{build_id}", responses={404: _PROBLEMS[422]})
 def show_build(request: Request, build_id: str) -> BuildModel:
-    """Show how far a build is, or what came of it. `running` stands for the one that goes on, or else the last."""
+    """Show how far a build is, or what came of it."""
     return BuildModel.of(_build(request, build_id))
 
 
@@ -264,11 +273,7 @@ def _keep_audit(request: Request, action: str, subject: str, outcome: str) -> bo
 
 
 def _build(request: Request, build_id: str) -> BuildRecord:
-    builds = _builds(request)
-    if build_id == "running":
-        record = builds.running() or next(iter(builds.records()), None)
-    else:
-        record = builds.record(build_id)
+    record = _builds(request).record(build_id)
     if record is None:
         raise StaffError("build_missing", "There is no build of that name")
     return record

@@ -168,6 +168,12 @@ class BuildsResponse(BaseModel):
     builds: list[BuildModel]
 
 
+class LatestBuild(BaseModel):
+    """The build that goes on, or else the last; null where there was none yet."""
+
+    build: BuildModel | None
+
+
 class BuildStarted(Action):
     """A build that was started."""
 

@@ -389,16 +389,17 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
 // ----- builds
 
 let shownBuild = null;
+byId("build-shown").replaceChildren(el("p", { class: "empty" }, t("admin.no_build")));
 let served = null;
 
 /** See every second how far a build is, and every few whether one was started, or another version is answering. */
 async function watch() {
   clearTimeout(watch.timer);
   if (byId("workplace").hidden) return;
-  const build = await call("builds/running").catch((problem) => problem);
+  const build = await call("builds/latest").then((reply) => reply.build).catch(() => null);
   if (byId("workplace").hidden) return;
-  if (!(build instanceof Problem)) showBuild(build);
-  const isBusy = build.state === "running";
+  if (build) showBuild(build);
+  const isBusy = build?.state === "running";
   if (!isBusy || !served) await loadVersions();
   watch.timer = setTimeout(watch, isBusy ? BUSY_MS : QUIET_MS);
 }
