@@ -37,6 +37,7 @@ _LOOSE = frozenset(".,!?;:·…、。，！？；：")
 _OPENING, _CLOSING = "([<《〈「『“‘（\"'", ")]>》〉」』”’）\"'"
 _BRACKETS = dict(zip(_OPENING + _CLOSING, _CLOSING + _OPENING, strict=True))
 
+_LATIN_WORD = re.compile(r"[A-Za-zÀ-ỹ]+(?:[-'’][A-Za-zÀ-ỹ]+)*")
 # "D.C": the point after it belongs to it.
 _ABBREVIATED = re.compile(r"\b[A-Z](?:\.[A-Z])+$")
 
@@ -146,8 +147,12 @@ def noun_phrases(text: str) -> list[str]:
 def bare_phrase(text: str, start: int, end: int) -> tuple[int, int]:
     """Return the span without the Korean particles and endings at its end and the punctuation at both ends.
 
-    Of "1989년에" "1989년" is left, of "백운대이다." "백운대". A span of nothing else is returned as it is.
+    Of "1989년에" "1989년" is left, of "백운대이다." "백운대"; of "Pacific" in "Asia-Pacific" the whole word is taken. A
+    span of nothing else is returned as it is.
     """
+    for word in _LATIN_WORD.finditer(text):
+        if word.start() < end and start < word.end():
+            start, end = min(start, word.start()), max(end, word.end())
     bare_start, bare_end = start, end
     if HANGUL.search(text, start, end):
         for token in reversed(_kiwi().tokenize(text[start:end])):

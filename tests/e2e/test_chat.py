@@ -379,7 +379,7 @@ def test_on_a_phone_the_source_lies_over_the_chat_and_gives_it_back(open_page, s
     assert page.locator("#panel").evaluate("panel => panel.matches(':modal')")
     assert page.locator("#panel").bounding_box()["width"] == 390
     page.get_by_role("button", name=KOREAN["chat.close"]).click()
-    page.wait_for_function("document.activeElement.className === 'cite'")
+    page.wait_for_function("() => document.activeElement.className === 'cite'")
 
 
 def test_on_a_phone_the_keyboard_does_not_cover_the_answer(open_page, site):

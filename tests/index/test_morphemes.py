@@ -101,6 +101,12 @@ def test_a_term_holds_no_white_space_and_is_no_single_digit(text):
         ("에서", "에서", "에서"),
         ("...", "...", "..."),
         ("내년 워싱턴 D.C.에서 연다.", "워싱턴 D.C.에서", "워싱턴 D.C."),
+        (
+            "* Asia-Pacific Economic Cooperation: 협력체",
+            "Pacific Economic Cooperation",
+            "Asia-Pacific Economic Cooperation",
+        ),
+        ("미국 오픈AI와 체결한", "AI와", "AI"),
     ],
 )
 def test_a_phrase_is_left_without_particles_and_loose_punctuation(text, phrase, bare):
