@@ -37,8 +37,8 @@ const STATES = {
 const STEPS = {
   Reading: "admin.step_reading",
   Splitting: "admin.step_splitting",
-  Embedding: "admin.step_embedding",
   Analysing: "admin.step_analysing",
+  Embedding: "admin.step_embedding",
   Suggesting: "admin.step_suggesting",
   Asking: "admin.step_asking",
 };
