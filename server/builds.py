@@ -76,8 +76,9 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class BuildRecord:
-    """One build. Times are seconds since 1970; `done` of `total` parts of `step` are done since `step_began`.
+    """One build. Times are seconds since 1970.
 
+    Of the `total` parts of `step`, `done` are done, and `step_from` were when it was first told of at `step_began`.
     `evaluate` and `hold` are what was asked for. `report` is that of `index.build` as a dict, None until it is done.
     """
 
@@ -90,6 +91,7 @@ class BuildRecord:
     pid: int = 0
     step: str = ""
     step_began: float = 0.0
+    step_from: int = 0
     done: int = 0
     total: int = 0
     report: dict[str, Any] | None = None
@@ -106,7 +108,7 @@ class BuildRecord:
     def per_second(self) -> float:
         """How many parts of the step are done in a second; 0.0 where that isn't known yet."""
         passed = self.updated - self.step_began
-        return self.done / passed if self.done and passed > 0 else 0.0
+        return (self.done - self.step_from) / passed if passed > 0 else 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -128,8 +130,9 @@ class Build:
         """Note how far it is; to be given to `build_index`."""
         now, is_new = time.time(), step != self._record.step
         passed = now - self._record.updated
-        began = now if is_new else self._record.step_began
-        later = replace(self._record, step=step, step_began=began, done=done, total=total)
+        later = replace(self._record, step=step, done=done, total=total)
+        if is_new:
+            later = replace(later, step_began=now, step_from=done)
         if is_new or done >= total or passed > _SECONDS_BETWEEN_WRITES:
             self._write(later)
         else:

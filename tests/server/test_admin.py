@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from pydantic import SecretStr
 from index.errors import InputError
 from index.loaders import LOADERS, MAX_FILE_BYTES
 from index.publication import Publication
-from server.app import MAX_BODY_BYTES, create_app
+from server.app import HEADERS, MAX_BODY_BYTES, create_app
 from server.builds import BUILDS_KEPT, Builds, BuildState, Evaluation, Gate
 from server.routes import admin
 from server.settings import Settings
@@ -69,13 +70,15 @@ def code_of(response):
 
 
 def every_route():
+    names = {"{doc_id:path}": "a.txt", "{build_id}": "x", "{version}": "x"}
+    found = []
     for route in admin.router.routes:
         assert isinstance(route, APIRoute)
-        for method in route.methods:
-            yield (
-                method,
-                route.path.replace("{doc_id:path}", "a.txt").replace("{build_id}", "x").replace("{version}", "x"),
-            )
+        path = route.path
+        for name, value in names.items():
+            path = path.replace(name, value)
+        found += [(method, path) for method in route.methods]
+    return found
 
 
 # ----- who may come in
@@ -138,6 +141,20 @@ def test_the_page_holds_nothing_of_the_agency_and_is_not_kept(staff, doc_id):
     assert "<noscript>" in page.text
     assert doc_id not in page.text
     assert "sesame" not in page.text
+
+
+@pytest.mark.parametrize("path", ["/admin", "/api/admin/versions", "/api/admin/none", "/api/admin/builds/none"])
+def test_every_response_carries_the_security_headers(staff, path):
+    headers = staff.get(path).headers
+    assert headers.items() >= {name.lower(): value for name, value in HEADERS.items()}.items()
+    assert headers["cache-control"] == "no-store"
+
+
+def test_the_page_holds_nothing_that_the_policy_blocks(staff):
+    page = staff.get("/admin").text
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
+    for attributes in re.findall(r"<script([^>]*)>", page):
+        assert "src=" in attributes or 'type="application/json"' in attributes
 
 
 def test_the_token_is_not_shown(staff_settings):
