@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from index.errors import IndexBusy, MundapError, StaffError
+from index.loaders import UPLOAD_PREFIX
 
 BUILDS_KEPT = 50
 LINES_SHOWN = 12
@@ -376,6 +377,8 @@ def stamps_below(source: Path) -> SourceStamps:
     stamps: SourceStamps = {}
     for folder, _, names in os.walk(source):
         for name in names:
+            if name.startswith(UPLOAD_PREFIX):
+                continue
             path = Path(folder, name)
             try:
                 status = path.stat()
