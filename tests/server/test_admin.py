@@ -1,4 +1,5 @@
 import asyncio
+import html
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from index.loaders import LOADERS, MAX_FILE_BYTES
 from index.publication import Publication
 from server.app import HEADERS, MAX_BODY_BYTES, create_app
 from server.builds import BUILDS_KEPT, Builds, BuildState, Evaluation, Gate
+from server.messages import catalogue
 from server.routes import admin
 from server.settings import Settings
 from server.sign_in import FAILURES_ALLOWED, WINDOW_SECONDS, SignIn
@@ -138,7 +140,7 @@ def test_the_page_holds_nothing_of_the_agency_and_is_not_kept(staff, doc_id):
     assert page.status_code == 200
     assert page.headers["cache-control"] == "no-store"
     assert page.headers.get_list("set-cookie") == []
-    assert "<noscript>" in page.text
+    assert catalogue("ko")["admin.no_script"] in html.unescape(page.text)
     assert doc_id not in page.text
     assert "sesame" not in page.text
 

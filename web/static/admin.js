@@ -647,6 +647,7 @@ async function loadAudit(page = 1) {
   fillPager(byId("audit-pager"), page, Math.ceil(reply.total / ENTRIES_A_PAGE), loadAudit);
 }
 
+byId("no-script").remove();
 const kept = sessionStorage.getItem(TOKEN);
 if (kept) signIn(kept);
 else byId("sign-in").hidden = false;
