@@ -156,6 +156,7 @@ class Build:
         self._record = replace(record, updated=time.time())
         try:
             if not self._is_written:
+                self._builds.folder.mkdir(parents=True, exist_ok=True)
                 self._log = self._log if self._log is not None else self._builds.lock(record.build_id)
                 self._builds.write_stamps(record.build_id, self._stamps)
             self._builds.write(self._record)
