@@ -29,6 +29,7 @@ from index.publication import (
     embedding_input,
     file_digests,
     open_folder,
+    writing_files,
 )
 
 # Whatever changes terms, sentences or vectors when it changes.
@@ -84,7 +85,7 @@ def build_index(
     With `hold` the version is written and kept, and the old one stays published.
 
     Raises:
-        InputError: the source folder is missing, or holds no document that can be read.
+        InputError: the source folder is missing or holds no document that can be read, or the index can't be written.
     """
     chunking = chunking or Chunking()
     files = list(read_source_files(source))
@@ -92,6 +93,7 @@ def build_index(
     before = published_manifest(publication)
     if before and before.inputs == inputs and _is_usable(publication, embedder):
         judge(publication.open(embedder))
+        publication.clear_up()
         return _report(before, before, published=False)
 
     with publication.writing() as aside:
@@ -104,9 +106,10 @@ def build_index(
         passages = _chunk(documents, chunking, progress)
         passage_vectors, sentence_vectors = _embed(passages, embedder, progress)
         analysed = _analyse(passages, progress)
-        Bm25Store.write([_lexical_terms(one) for one in analysed], aside)
-        FaissStore.write(passage_vectors, aside)
-        write_corpus(aside, documents, analysed, sentence_vectors)
+        with writing_files(publication.folder):
+            Bm25Store.write([_lexical_terms(one) for one in analysed], aside)
+            FaissStore.write(passage_vectors, aside)
+            write_corpus(aside, documents, analysed, sentence_vectors)
         now = datetime.now(UTC)
         manifest = Manifest(
             version=f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{inputs[:8]}",
@@ -141,21 +144,24 @@ def build_if_stale(
     embedder: SentenceTransformerEmbedder,
     progress: Progress = lambda step, done, total: None,
     suggest: Suggest = lambda index, progress: (),
-) -> BuildReport | None:
-    """Build when nothing is published, or when the sources differ from those that were last built; else return None.
+) -> tuple[PublishedIndex, BuildReport | None]:
+    """Return the published index, and the report of the build where one was due.
 
-    What was built and refused by a gate, or rolled back, is not built again until a source changes.
+    It is due when nothing is published, or when the sources differ from those that were last built: what was built and
+    refused by a gate, or rolled back, is not built again until a source changes.
 
     Raises:
         IndexDamaged, IndexMismatch: what is published can't be used.
     """
     try:
-        publication.open(embedder)
+        index = publication.open(embedder)
     except IndexMissing:
-        return build_index(source, publication, embedder, progress=progress, suggest=suggest)
-    if publication.settled() == _inputs_digest(list(read_source_files(source)), embedder, Chunking()):
-        return None
-    return build_index(source, publication, embedder, progress=progress, suggest=suggest)
+        pass
+    else:
+        if publication.settled() == _inputs_digest(list(read_source_files(source)), embedder, Chunking()):
+            return index, None
+    report = build_index(source, publication, embedder, progress=progress, suggest=suggest)
+    return publication.open(embedder), report
 
 
 def published_manifest(publication: Publication) -> Manifest | None:

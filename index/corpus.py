@@ -7,6 +7,7 @@ read when they are asked for, vectors are memory-mapped.
 import json
 import sqlite3
 import threading
+import weakref
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,8 @@ class Corpus:
         # Opened at once and kept: a version may be removed while a server still answers from it.
         uri = f"{(folder / FILE).resolve().as_uri()}?mode=ro&immutable=1"
         self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        # Else the connection would stay open until the next collection of garbage, since it refers to itself.
+        weakref.finalize(self, self._connection.close)
         self._lock = threading.Lock()
         self._sentence_vectors: np.ndarray = np.load(folder / SENTENCE_VECTORS, mmap_mode="r", allow_pickle=False)
         self._sentence_offsets: np.ndarray = np.load(folder / SENTENCE_OFFSETS, allow_pickle=False)

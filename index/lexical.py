@@ -1,6 +1,8 @@
 """The lexical index: BM25 over search terms, in tantivy."""
 
 import math
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import tantivy
@@ -8,6 +10,8 @@ import tantivy
 from index.errors import IndexDamaged
 
 FOLDER = "lexical"
+# Of the files that tantivy writes whenever it opens an index; they hold nothing.
+LOCK_SUFFIX = ".lock"
 
 _TERMS = "terms"
 _ORDINAL = "ordinal"
@@ -44,9 +48,17 @@ class Bm25Store:
     @classmethod
     def open(cls, folder: Path) -> "Bm25Store":
         """Open the index in `folder`, memory-mapped. Its digest must have been checked before."""
+        path = (folder / FOLDER).resolve()
         try:
-            return cls(tantivy.Index.open(str(folder / FOLDER)))
-        except ValueError as error:
+            with suppress(ValueError):
+                return cls(tantivy.Index.open(str(path)))
+            # tantivy writes locks beside what it opens: where that can't be written, beside links to it.
+            with tempfile.TemporaryDirectory(prefix="mundap-", ignore_cleanup_errors=True) as links:
+                for file in path.iterdir():
+                    if file.suffix != LOCK_SUFFIX:
+                        (Path(links) / file.name).symlink_to(file)
+                return cls(tantivy.Index.open(links))
+        except (OSError, ValueError) as error:
             raise IndexDamaged(
                 f"The lexical index in {folder.name} can't be opened; run: mundap index build"
             ) from error

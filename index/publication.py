@@ -4,32 +4,37 @@
 <data>/index/current                the name of the published version; replaced by one atomic rename
 <data>/index/held                   the names of versions that were built and never published, one a line
 <data>/index/lock                   held while a version is built or published
+
+A folder whose name begins with a dot is being written or removed; what a crash left of it goes with the next build.
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from index.assembly import file_digest
 from index.corpus import Corpus
 from index.dense import FaissStore
+from index.documents import Document
 from index.embedding import SentenceTransformerEmbedder
 from index.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, InputError, PublishedIndexError
-from index.lexical import Bm25Store
+from index.lexical import LOCK_SUFFIX, Bm25Store
 
 FORMAT = 3
 MANIFEST = "manifest.json"
 VERSIONS_KEPT = 5
+_LEFT_OVERS = ".*"
 _REBUILD = "run: mundap index build"
-# Written by tantivy whenever it opens an index; they hold nothing.
-_LOCK_SUFFIX = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +83,11 @@ class PublishedIndex:
 
 
 class Publication:
-    """The versions below one data directory."""
+    """The versions below one data directory. Of whole ones `versions_kept` stay, the published one among them."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, versions_kept: int = VERSIONS_KEPT) -> None:
         self.folder = data_dir / "index"
+        self._versions_kept = versions_kept
         self._versions = self.folder / "versions"
         self._current = self.folder / "current"
         self._settled = self.folder / "settled"
@@ -112,10 +118,10 @@ class Publication:
             InputError: another process is building, or the data directory can't be written.
         """
         with self._locked():
-            for left_over in self._versions.glob(".writing-*"):
-                shutil.rmtree(left_over, ignore_errors=True)
+            self._clear_left_overs()
             aside = self._versions / f".writing-{os.getpid()}"
-            aside.mkdir()
+            with writing_files(self.folder):
+                aside.mkdir()
             try:
                 yield aside
             finally:
@@ -124,23 +130,64 @@ class Publication:
     def publish(self, aside: Path, manifest: Manifest, hold: bool = False) -> None:
         """Give the version written in `aside` its name and, unless it is only to be held, make it the current one.
 
-        Old versions are thinned out, those that are held like the others.
+        Old versions are thinned out, those that are held like the others. The one that was current until now stays, to
+        go back to.
+
+        Raises:
+            InputError: the disk is full or can't be written; what was published stays.
         """
-        (aside / MANIFEST).write_text(json.dumps(asdict(manifest), ensure_ascii=False, indent=1), encoding="utf-8")
-        for path in [*aside.rglob("*"), aside]:
-            _sync(path)
-        if hold:
-            # Before it has its name: a crash must not let it pass for one that was published.
-            self._replace(self._held, "\n".join(sorted(self.held() | {manifest.version})))
-        aside.rename(self._versions / manifest.version)
-        _sync(self._versions)
-        if not hold:
-            self._point_to(manifest.version)
-        # The clock may have been set back, so the published version need not have the newest name.
-        staying = {manifest.version, self._current_or_none() or manifest.version}
-        others = [old.version for old in self.versions() if old.version not in staying]
-        for version in others[max(0, VERSIONS_KEPT - len(staying)) :]:
-            shutil.rmtree(self._versions / version, ignore_errors=True)
+        before = self._current_or_none()
+        with writing_files(self.folder):
+            values = asdict(manifest)
+            values["digest"] = _digest(values)
+            (aside / MANIFEST).write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")
+            for path in [*aside.rglob("*"), aside]:
+                _sync(path)
+            if hold:
+                # Before it has its name: a crash must not let it pass for one that was published.
+                self._replace(self._held, "\n".join(sorted(self.held() | {manifest.version})))
+            aside.rename(self._versions / manifest.version)
+            _sync(self._versions)
+            if not hold:
+                self._point_to(manifest.version)
+        self._thin_out({manifest.version, before})
+
+    def clear_up(self) -> None:
+        """Remove what a build that was killed has left, unless another process is building."""
+        try:
+            with self._locked():
+                self._clear_left_overs()
+        except InputError:
+            return
+
+    def _clear_left_overs(self) -> None:
+        for left_over in self._versions.glob(_LEFT_OVERS):
+            shutil.rmtree(left_over, ignore_errors=True)
+        for half_written in self.folder.glob("*.new"):
+            half_written.unlink(missing_ok=True)
+
+    def _thin_out(self, staying: set[str | None]) -> None:
+        """Remove all but `staying` and as many of the newest as are still to be kept."""
+        whole = {manifest.version for manifest in self.versions()}
+        kept = len(whole & staying)
+        for name in self._names():
+            # The clock may have been set back, so what stays need not have the newest names.
+            if name in whole & staying:
+                continue
+            # What can't be read, being damaged or of another format, goes when it is older than all that is kept.
+            if kept >= self._versions_kept:
+                self._remove(name)
+            elif name in whole:
+                kept += 1
+
+    def _remove(self, name: str) -> None:
+        """Take a version out of the list by one rename, so that a crash leaves none of which only a part is there."""
+        going = self._versions / f".removing-{name}"
+        try:
+            (self._versions / name).rename(going)
+        except OSError:
+            return
+        shutil.rmtree(going, ignore_errors=True)
 
     def held(self) -> set[str]:
         """Return the names of the versions that were never published."""
@@ -151,8 +198,13 @@ class Publication:
         return {name for name in names if (self._versions / name / MANIFEST).is_file()}
 
     def settle(self, inputs: str) -> None:
-        """Remember that `inputs` were built, whatever becomes of the result."""
-        self._replace(self._settled, inputs)
+        """Remember that `inputs` were built, whatever becomes of the result.
+
+        Raises:
+            InputError: the disk is full or can't be written.
+        """
+        with writing_files(self.folder):
+            self._replace(self._settled, inputs)
 
     def settled(self) -> str:
         """Return the digest of the inputs that were last built, or "" where none were."""
@@ -187,6 +239,9 @@ class Publication:
                 raise IndexMismatch(
                     f"The index {version} has format {values['format']}, this Mundap reads {FORMAT}; {_REBUILD}"
                 )
+            # Versions of before there was one have none.
+            if "digest" in values and values.pop("digest") != _digest(values):
+                raise ValueError("the manifest was changed")
             suggestions = tuple(Suggestion(**suggestion) for suggestion in values.pop("suggestions"))
             return Manifest(**values, suggestions=suggestions)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -196,26 +251,29 @@ class Publication:
 
     def versions(self) -> list[Manifest]:
         """Return the manifests of all whole versions, newest first."""
-        names = sorted((p.name for p in self._versions.glob("[!.]*") if (p / MANIFEST).is_file()), reverse=True)
         found = []
-        for name in names:
+        for name in self._names():
             try:
                 found.append(self.manifest(name))
             except (IndexDamaged, IndexMismatch):
                 continue
         return found
 
+    def _names(self) -> list[str]:
+        """Return the names of all folders of versions, newest first, whole or not."""
+        return sorted((path.name for path in self._versions.glob("[!.]*")), reverse=True)
+
     def roll_back(self, version: str | None = None) -> Manifest:
         """Publish an earlier version again: the given one, or the one before the current. Its files are verified.
 
         Raises:
-            InputError: there is no such version.
+            InputError: there is no such version, or the data directory can't be written.
             IndexDamaged: its files don't match their digests.
         """
         with self._locked():
-            current = self.current_version()
             names = [manifest.version for manifest in self.versions()]
             if version is None:
+                current = self.current_version()
                 version = next((name for name in names if name < current and name not in self.held()), None)
                 if version is None:
                     raise InputError("There is no earlier version to go back to; see: mundap index list")
@@ -225,7 +283,7 @@ class Publication:
         """Publish a version that is kept: one that is held, or an earlier one. Its files are verified.
 
         Raises:
-            InputError: there is no such version, or another process is building.
+            InputError: there is no such version, another process is building, or the data directory can't be written.
             IndexDamaged: its files don't match their digests.
         """
         with self._locked():
@@ -235,7 +293,8 @@ class Publication:
         if version not in [manifest.version for manifest in self.versions()]:
             raise InputError(f"There is no version {version}; see: mundap index list")
         manifest = self.verify(version)
-        self._point_to(version)
+        with writing_files(self.folder):
+            self._point_to(version)
         return manifest
 
     def verify(self, version: str) -> Manifest:
@@ -266,6 +325,24 @@ class Publication:
         """
         version = self.current_version()
         return open_folder(self._versions / version, self.verify(version), embedder)
+
+    def kept_manifest(self, version: str) -> Manifest | None:
+        """Return the manifest of the version of that name, whoever gave it, or None where none is kept."""
+        # Found by looking through the folder: a name from outside never becomes part of a path.
+        if version not in self._names():
+            return None
+        try:
+            return self.manifest(version)
+        except (IndexDamaged, IndexMismatch):
+            return None
+
+    def kept_document(self, manifest: Manifest, doc_id: str) -> Document | None:
+        """Return a document of a kept version, or None where it is not there or not as it was when it was indexed."""
+        try:
+            document = Corpus(self._versions / manifest.version).document(doc_id)
+        except (OSError, ValueError, sqlite3.Error):
+            return None
+        return document if document and document.digest == manifest.documents.get(doc_id) else None
 
     def _current_or_none(self) -> str | None:
         try:
@@ -302,11 +379,29 @@ def open_folder(folder: Path, manifest: Manifest, embedder: SentenceTransformerE
     return index
 
 
+@contextmanager
+def writing_files(folder: Path) -> Iterator[None]:
+    """Turn what the libraries raise when they can't write into one error that says what to do.
+
+    Raises:
+        InputError: the disk is full, for one.
+    """
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, sqlite3.Error) as error:
+        # FAISS raises RuntimeError, tantivy ValueError.
+        reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
+        raise InputError(
+            f"The index can't be written to {folder} ({reason}): make room there or check MUNDAP_DATA_DIR; "
+            "what was published before stays"
+        ) from error
+
+
 def file_digests(folder: Path) -> dict[str, str]:
     """Return relative name → SHA-256 of every file of a version but its manifest."""
     digests = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != MANIFEST and path.suffix != _LOCK_SUFFIX:
+        if path.is_file() and path.name != MANIFEST and path.suffix != LOCK_SUFFIX:
             digests[path.relative_to(folder).as_posix()] = file_digest(path)
     return digests
 
@@ -314,6 +409,10 @@ def file_digests(folder: Path) -> dict[str, str]:
 def embedding_input(context: tuple[str, ...], text: str) -> str:
     """Return what is embedded for a sentence or a passage: its title and headings, then its text."""
     return f"{' > '.join(context)}\n{text}"
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _check_vectors(index: PublishedIndex, embedder: SentenceTransformerEmbedder) -> None:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -16,8 +17,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from index.errors import MundapError
+from index.publication import Publication
 from server.builds import Builds
 from server.chat import Chat, create_chat
+from server.follower import Follower
 from server.framing import frame_ancestors
 from server.messages import message
 from server.problems import make_problem, problem_of
@@ -45,6 +48,8 @@ HEADERS = {
 def create_app(settings: Settings | None = None, chat: Chat | None = None) -> FastAPI:
     """Return the application. `chat` is opened at start-up where it isn't given.
 
+    When another version than it answers from is published in the data folder, its place is taken by a chat on that one.
+
     Raises (at start-up):
         PublishedIndexError, ModelError: see `create_chat`.
     """
@@ -55,10 +60,18 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
         app.state.chat = chat or create_chat(settings)
+        app.state.publication = Publication(settings.data_dir, settings.versions_kept)
         app.state.storage = Storage(settings.database)
         app.state.builds = Builds(settings.data_dir)
         app.state.sign_in = SignIn(token)
+        follower = Follower(app.state.publication, app.state.chat, partial(setattr, app.state, "chat"))
+        # A chat that was made from another folder is served as it is.
+        follows = app.state.publication.kept_manifest(app.state.chat.version) is not None
+        if follows:
+            follower.start()
         yield
+        if follows:
+            follower.stop()
         await run_in_threadpool(app.state.builds.close)
         app.state.storage.close()
 

@@ -40,6 +40,11 @@ class Chat:
         self.reader = reader
         self.index = retriever.index
 
+    @property
+    def version(self) -> str:
+        """The version of the index that it answers from."""
+        return self.index.manifest.version
+
     def answer_question(
         self,
         question: str,
@@ -94,32 +99,31 @@ class Chat:
     def _notice(self, status: AnswerStatus, key: str, language: str, history: Sequence[Turn], started: float) -> Answer:
         total = round((time.perf_counter() - started) * 1000, 2)
         timings = {"embed": 0.0, "search": 0.0, "answer": total, "total": total}
-        answer = Answer(
-            _new_id(), status, language, message(language, key), self.index.manifest.version, timings_ms=timings
-        )
+        answer = Answer(_new_id(), status, language, message(language, key), self.version, timings_ms=timings)
         return replace(answer, suggestions=next_questions(self.index.manifest.suggestions, answer, history))
 
     def _compose(self, found: Extract, language: str) -> Answer:
-        version = self.index.manifest.version
         match found.finding:
             case Finding.DIRECT:
                 citations = tuple(self._cite(n, candidate) for n, candidate in enumerate(found.sentences, 1))
                 sentences = tuple(AnswerSentence(citation.quote, (citation.n,)) for citation in citations)
                 text = " ".join(f"{citation.quote} [{citation.n}]" for citation in citations)
                 return Answer(
-                    _new_id(), AnswerStatus.ANSWERED, language, text, version, sentences, citations,
+                    _new_id(), AnswerStatus.ANSWERED, language, text, self.version, sentences, citations,
                     confidence=found.confidence,
                 )  # fmt: skip
             case Finding.NEAR:
                 related = tuple(_related(hit) for hit in found.nearest)
                 text = message(language, "reply.related")
                 return Answer(
-                    _new_id(), AnswerStatus.RELATED, language, text, version, related=related,
+                    _new_id(), AnswerStatus.RELATED, language, text, self.version, related=related,
                     confidence=found.confidence,
                 )  # fmt: skip
             case Finding.NOTHING:
                 text = message(language, "reply.not_found")
-                return Answer(_new_id(), AnswerStatus.NOT_FOUND, language, text, version, confidence=found.confidence)
+                return Answer(
+                    _new_id(), AnswerStatus.NOT_FOUND, language, text, self.version, confidence=found.confidence
+                )
 
     def _cite(self, n: int, candidate: Candidate) -> Citation:
         passage, sentence = candidate.hit.passage, candidate.sentence

@@ -78,9 +78,10 @@ def serve(
 
     from index.build import build_if_stale
     from index.publication import Publication
+    from index.retriever import Retriever
     from server.app import create_app
     from server.builds import Builds, stamps_below
-    from server.chat import create_chat
+    from server.chat import Chat
     from server.suggestion_maker import suggest_questions
 
     # uvicorn ends by raising again the signal that stopped it; having been asked to stop is not a failure.
@@ -93,15 +94,15 @@ def serve(
         Builds(settings.data_dir).recorded(False, False, stamps_below(settings.source_dir)) as build,
         _progress_bar(build) as progress,
     ):
-        publication = Publication(settings.data_dir)
+        publication = Publication(settings.data_dir, settings.versions_kept)
         suggest = partial(suggest_questions, models)
-        report = build_if_stale(settings.source_dir, publication, models.embedder, progress, suggest)
+        index, report = build_if_stale(settings.source_dir, publication, models.embedder, progress, suggest)
         build.finished(asdict(report) if report else None)
     if report:
         _print_report(report, sys.stderr)
-    chat = create_chat(settings, models)
     print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
     if workers == 1:
+        chat = Chat(Retriever(index, models.embedder), models.reader)
         uvicorn.run(create_app(settings, chat), host=host, port=port, log_level="warning", server_header=False)
     else:
         app_factory = "server.app:create_app"
@@ -368,7 +369,8 @@ def _check_writable(path: Path | None) -> None:
 def _publication() -> Any:
     from index.publication import Publication
 
-    return Publication(_settings().data_dir)
+    settings = _settings()
+    return Publication(settings.data_dir, settings.versions_kept)
 
 
 def _load_models(settings: "Settings") -> "Models":
@@ -390,7 +392,7 @@ def _build(
     from server.suggestion_maker import suggest_questions
 
     return build_index(
-        source, Publication(settings.data_dir), models.embedder, progress=progress,
+        source, Publication(settings.data_dir, settings.versions_kept), models.embedder, progress=progress,
         suggest=partial(suggest_questions, models), judge=judge or (lambda index: None), hold=hold,
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.embedding import BUNDLED
 from index.errors import InputError, UsageError
+from index.publication import VERSIONS_KEPT
 from server.framing import parse_origins
 
 
@@ -20,6 +21,12 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="Port that the server listens on.")
     source_dir: Path = Field(Path("source_docs"), description="Folder of the documents that are indexed.")
     data_dir: Path = Field(Path("var"), description="Folder for published indexes, the database and the model cache.")
+    versions_kept: int = Field(
+        VERSIONS_KEPT,
+        ge=2,
+        description="Versions of the index that are kept, the published one among them; 2 or more, so that there is "
+        "one to go back to.",
+    )
     embedding_model: str = Field(
         BUNDLED, description='"bundled", or any sentence-transformers model: a name that a hub knows, or a folder.'
     )

@@ -38,10 +38,19 @@ class ParserProcess:
     """Parses documents in a child that is started for the first one. To be used in a `with` statement."""
 
     def __init__(self, time_limit: float = TIME_LIMIT, memory_limit: int = MEMORY_LIMIT) -> None:
-        """`time_limit` is in seconds of the clock for each file, `memory_limit` in bytes of address space."""
+        """`time_limit` is in seconds of the clock for each file, `memory_limit` in bytes of address space.
+
+        Raises:
+            InputError: there is no room for a temporary folder.
+        """
         self._time_limit = time_limit
         self._memory_limit = memory_limit
-        self._temporary = tempfile.TemporaryDirectory(prefix="mundap-")
+        try:
+            self._temporary = tempfile.TemporaryDirectory(prefix="mundap-")
+        except OSError as error:
+            raise InputError(
+                f"No temporary folder can be written ({error.strerror}); make room there or check TMPDIR"
+            ) from error
         self._folder = Path(self._temporary.name)
         self._child: subprocess.Popen[bytes] | None = None
         self._socket = socket.socket()

@@ -302,7 +302,8 @@ def _settings(request: Request) -> Settings:
 
 
 def _publication(request: Request) -> Publication:
-    return Publication(_settings(request).data_dir)
+    publication: Publication = request.app.state.publication
+    return publication
 
 
 def _builds(request: Request) -> Builds:

@@ -32,8 +32,10 @@ router = APIRouter(prefix="/api", responses={422: _PROBLEM, 503: _PROBLEM})
 
 
 def chat_of(request: Request) -> Chat:
-    """Return the chat of the running app."""
-    chat: Chat = request.app.state.chat
+    """Return the chat of the running app. A request has one from its beginning to its end, whatever is published."""
+    if not hasattr(request.state, "chat"):
+        request.state.chat = request.app.state.chat
+    chat: Chat = request.state.chat
     return chat
 
 
@@ -112,7 +114,7 @@ def search(
     """Return the passages that most likely answer, best first."""
     chat = chat_of(request)
     retrieval = chat.retriever.search(clean_question(q), top_k)
-    return SearchResponse(hits=[HitModel.of(hit) for hit in retrieval.hits], index_version=chat.index.manifest.version)
+    return SearchResponse(hits=[HitModel.of(hit) for hit in retrieval.hits], index_version=chat.version)
 
 
 @router.get("/documents")
@@ -120,7 +122,7 @@ def documents(request: Request) -> DocumentsResponse:
     """List the indexed documents."""
     chat = chat_of(request)
     found = [DocumentModel.of(summary) for summary in chat.index.corpus.documents()]
-    return DocumentsResponse(documents=found, index_version=chat.index.manifest.version)
+    return DocumentsResponse(documents=found, index_version=chat.version)
 
 
 @router.get("/documents/{doc_id:path}", responses={404: _PROBLEM})
@@ -135,5 +137,5 @@ def document(request: Request, doc_id: str) -> DocumentResponse:
         date=found.date,
         department=found.department,
         text=found.text,
-        index_version=chat.index.manifest.version,
+        index_version=chat.version,
     )

@@ -2,6 +2,8 @@
 
 from fastapi import APIRouter, Request
 
+from server.routes.api import chat_of
+
 router = APIRouter()
 
 
@@ -14,4 +16,4 @@ def alive() -> dict[str, str]:
 @router.get("/readyz")
 def ready(request: Request) -> dict[str, str]:
     """Answer once an index is loaded; the app doesn't start without one."""
-    return {"status": "ok", "index_version": request.app.state.chat.index.manifest.version}
+    return {"status": "ok", "index_version": chat_of(request).version}

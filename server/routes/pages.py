@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote, urlencode
 
 from babel.dates import format_date
 from fastapi import APIRouter, Request
@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from index.errors import QuestionError
 from index.scripts import written_language
 from server.answer import Answer
+from server.cited_text import Since, find_cited_text
 from server.conversation import MAX_QUESTION_CHARACTERS, asker_language
 from server.messages import LANGUAGES, LOCALES, catalogue, message
 from server.routes.api import chat_of, keep_feedback
@@ -76,16 +77,30 @@ async def feedback_by_form(request: Request) -> Response:
 
 @router.get("/documents/{doc_id:path}")
 def source_page(
-    request: Request, doc_id: str, start: str = "", end: str = "", embed: str = "", theme: str = "auto"
+    request: Request,
+    doc_id: str,
+    start: str = "",
+    end: str = "",
+    version: str = "",
+    embed: str = "",
+    theme: str = "auto",
 ) -> Response:
-    """Show a document with the span from `start` to `end` marked; a span that isn't one is not marked."""
-    document = chat_of(request).document(doc_id)
+    """Show a document as it is in `version` with the span from `start` to `end` marked.
+
+    A span that isn't one is not marked, nor one of a text that is no longer kept.
+    """
+    cited = find_cited_text(request.app.state.publication, chat_of(request), doc_id, version)
+    document = cited.document
     span = (int(start), int(end)) if start.isdecimal() and end.isdecimal() and len(start + end) < 20 else (0, 0)
-    blocks = shown_blocks(document, *span) if span[1] <= len(document.text) else shown_blocks(document, 0, 0)
+    shown = {name: value for name, value in request.query_params.items() if name in ("embed", "lang", "theme")}
+    can_be_marked = cited.since != Since.UNKNOWN and span[1] <= len(document.text)
+    blocks = shown_blocks(document, *span) if can_be_marked else shown_blocks(document, 0, 0)
     return render(
         request,
         "document.html",
         document=document,
+        cited=cited,
+        current_text=f"/documents/{quote(doc_id, safe='/')}?{urlencode(shown)}",
         document_language=asker_language(document.text[:2_000]),
         blocks=blocks,
         has_mark=any(block.is_marked for block in blocks),

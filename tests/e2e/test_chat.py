@@ -135,7 +135,8 @@ def test_an_answer_is_copied_with_its_sources(open_page, site):
     copied = unquote(page.evaluate("navigator.clipboard.readText()"))
     assert copied.startswith(f"{APEC}\n\n{FOUNDED} [1]\n\n[1] 한-미 기술번영 양해각서(MOU) 체결")
     assert re.search(
-        rf"2025년 10월 29일 · 국제협력관 미주아시아협력담당관 · {site}/documents/\S+start=\d+&end=\d+$", copied
+        rf"2025년 10월 29일 · 국제협력관 미주아시아협력담당관 · {site}/documents/\S+start=\d+&end=\d+&version=\S+$",
+        copied,
     )
 
 

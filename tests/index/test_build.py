@@ -158,7 +158,7 @@ def test_a_failure_at_any_step_leaves_the_old_version_published(step, source, pu
     folder = source({"new.txt": "Something new."})
     with monkeypatch.context() as patch:
         patch.setattr(step, Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises((InputError, OSError), match="No space left"):
             build_index(folder, publication, fake_embedder)
     assert publication.open(fake_embedder).manifest.version == old.version
     new = build_index(folder, publication, fake_embedder)
@@ -223,10 +223,10 @@ def refuse(index):
 
 def test_a_stale_index_is_built_and_a_fresh_one_is_left_alone(source, tmp_path, fake_embedder):
     publication, folder = Publication(tmp_path / "data"), source({"a.txt": "첫째 문서이다."})
-    assert build_if_stale(folder, publication, fake_embedder).added == ["a.txt"]
-    assert build_if_stale(folder, publication, fake_embedder) is None
+    assert build_if_stale(folder, publication, fake_embedder)[1].added == ["a.txt"]
+    assert build_if_stale(folder, publication, fake_embedder)[1] is None
     source({"a.txt": "고친 문서이다."})
-    assert build_if_stale(folder, publication, fake_embedder).changed == ["a.txt"]
+    assert build_if_stale(folder, publication, fake_embedder)[1].changed == ["a.txt"]
 
 
 def test_what_a_gate_refused_is_not_built_again_until_a_source_changes(source, tmp_path, fake_embedder):
@@ -235,10 +235,10 @@ def test_what_a_gate_refused_is_not_built_again_until_a_source_changes(source, t
     source({"b.txt": "둘째 문서이다."})
     with pytest.raises(GateError):
         build_index(folder, publication, fake_embedder, judge=refuse)
-    assert build_if_stale(folder, publication, fake_embedder) is None
+    assert build_if_stale(folder, publication, fake_embedder)[1] is None
     assert publication.current_version() == good
     source({"b.txt": "고친 둘째 문서이다."})
-    assert build_if_stale(folder, publication, fake_embedder).published
+    assert build_if_stale(folder, publication, fake_embedder)[1].published
 
 
 def test_a_rollback_stays_until_a_source_changes(source, tmp_path, fake_embedder):
@@ -247,7 +247,7 @@ def test_a_rollback_stays_until_a_source_changes(source, tmp_path, fake_embedder
     source({"a.txt": "고친 문서이다."})
     build_index(folder, publication, fake_embedder)
     publication.roll_back()
-    assert build_if_stale(folder, publication, fake_embedder) is None
+    assert build_if_stale(folder, publication, fake_embedder)[1] is None
     assert publication.current_version() == first
 
 

@@ -86,6 +86,22 @@ def test_a_damaged_manifest_is_found_and_replaced_by_the_next_build(content, pub
     assert publication.open(fake_embedder)
 
 
+def test_a_change_of_any_byte_of_the_manifest_is_found(publish, publication):
+    version = publish("Apples are red.")
+    path = folder_of(publication, version) / "manifest.json"
+    whole = path.read_bytes()
+    manifest = publication.manifest(version)
+    for at in range(0, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        try:
+            # A change of white space changes nothing.
+            assert publication.manifest(version) == manifest
+        except (IndexDamaged, IndexMismatch):
+            continue
+    path.write_bytes(whole)
+    assert publication.manifest(version) == manifest
+
+
 @pytest.mark.parametrize("content", [b"", b"gone\n", b"\0", b"\xff\xfe", b"../..\n"])
 def test_a_damaged_pointer_is_found_and_replaced_by_the_next_build(content, publish, publication, fake_embedder):
     publish("Apples are red.")
@@ -174,7 +190,8 @@ def test_thinning_spares_the_published_version_after_a_rollback_to_the_oldest(pu
     assert publication.open(fake_embedder).manifest.version == made[0]
     new = publish("New.")
     assert publication.open(fake_embedder).manifest.version == new
-    assert names(publication) == [new, *made[:0:-1]]
+    assert names(publication) == [new, *made[:1:-1], made[0]]
+    assert publication.roll_back(made[0]).version == made[0]
 
 
 def test_thinning_spares_the_published_version_when_the_clock_was_set_back(

@@ -64,7 +64,7 @@ def test_the_form_answers_without_javascript(client):
     text = visible_text(page)
     assert APEC in text
     assert "1989년 창설된 역내 경제협력체로" in text
-    assert re.search(r'<a class="cite" href="/documents/[^"]+\?start=\d+&amp;end=\d+#cited"', page)
+    assert re.search(r'<a class="cite" href="/documents/[^"]+\?start=\d+&amp;end=\d+&amp;version=[^"]+#cited"', page)
     assert [turn["role"] for turn in history_in(page)] == ["user", "assistant"]
 
 

@@ -16,10 +16,10 @@ PATIENCE_SECONDS = 120
 
 
 @contextmanager
-def serving(port, data_dir, settings):
+def serving(port, data_dir, settings, *options):
     """Run `mundap serve` until it is ready; end it, if that hasn't happened, when the test is over."""
     environment = os.environ | {"MUNDAP_DATA_DIR": str(data_dir), "MUNDAP_SOURCE_DIR": str(settings.source_dir)}
-    command = [sys.executable, "-m", "server.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "server.cli", "serve", "--port", str(port), *options]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
     ) as server:

@@ -83,6 +83,11 @@ function badge(status, label) {
   return element("p", { class: "badge" }, icon(status), " ", label);
 }
 
+/** The version of the answer goes along, since a span of one may be another text in the next. */
+function inVersion(sources, version) {
+  return sources.map((source) => ({ ...source, url: `${source.url}&version=${encodeURIComponent(version)}` }));
+}
+
 function documentLink(url, title, attributes, ...children) {
   if (!url.startsWith("/documents/")) return element("span", {}, ...children);
   return element("a", { ...attributes, href: `${url}#cited`, "data-title": title }, ...children);
@@ -188,17 +193,19 @@ function fillReply(turn, status, ...children) {
 /** `said` is true once the asker has said whether the answer helped. */
 function showReply(turn, question, reply, said = false) {
   const parts = [badge(reply.status, t(`status.${reply.status}`))];
+  const citations = inVersion(reply.citations, reply.index_version);
+  const related = inVersion(reply.related, reply.index_version);
   if (reply.status === "answered") {
-    parts.push(...reply.sentences.map((sentence) => sentenceElement(sentence, reply.citations)));
+    parts.push(...reply.sentences.map((sentence) => sentenceElement(sentence, citations)));
     const languages = reply.sentences.map(({ text }) => scriptLanguage(text));
     if (languages.some((language) => language && language !== document.documentElement.lang)) {
       parts.push(element("p", { class: "aside" }, t("chat.original_language")));
     }
-    parts.push(...citedSources(reply.citations));
+    parts.push(...citedSources(citations));
   } else {
     parts.push(element("p", { class: "answer-text", lang: reply.lang }, reply.answer));
   }
-  if (reply.status === "related" && reply.related.length) parts.push(...nearestPassages(reply.related));
+  if (reply.status === "related" && related.length) parts.push(...nearestPassages(related));
   if (["answered", "related", "not_found"].includes(reply.status)) parts.push(replyActions(question, reply, said));
   fillReply(turn, reply.status, ...parts);
   if (reply.suggestions.length) turn.append(suggestionButtons(reply.suggestions));
@@ -221,10 +228,10 @@ function replyActions(question, reply, said) {
 
 function replyAsText(question, reply) {
   const address = (url) => new URL(url, location.href).href;
-  const sources = reply.citations.map(({ n, title, date, department, url }) =>
+  const sources = inVersion(reply.citations, reply.index_version).map(({ n, title, date, department, url }) =>
     [`[${n}] ${title}`, date && longDate.format(new Date(date)), department, address(url)].filter(Boolean).join(" · "),
   );
-  const nearest = reply.related.map(({ title, text, url }) => `“${text}” ${title} · ${address(url)}`);
+  const nearest = inVersion(reply.related, reply.index_version).map(({ title, text, url }) => `“${text}” ${title} · ${address(url)}`);
   return [question, "", reply.answer, "", ...sources, ...nearest].join("\n").trim();
 }
 

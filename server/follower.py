@@ -1,0 +1,68 @@
+"""The published version, followed: a running server answers from a new one as soon as it is there, and whole."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from index.publication import Publication
+from index.retriever import Retriever
+from server.chat import Chat
+
+LOOK_EVERY_SECONDS = 0.5
+# What could not be opened for want of memory, say, may be opened later.
+TRY_AGAIN_SECONDS = 60.0
+
+_log = logging.getLogger("mundap")
+
+
+class Follower:
+    """Looks for another published version, opens it beside the one that is served, and hands over a chat on it.
+
+    The chat has the models of `chat`, which it takes over from. A version that can't be opened is logged once.
+    """
+
+    def __init__(self, publication: Publication, chat: Chat, take: Callable[[Chat], None]) -> None:
+        self._publication = publication
+        self._chat = chat
+        self._take = take
+        self._problem = ""
+        self._refused = ""
+        self._try_again_at = 0.0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+
+    def start(self) -> None:
+        """Look every half second, in a thread of its own, until `stop`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+        self._thread.join()
+
+    def look(self) -> None:
+        """Hand over a chat on the published version if it is another one than is served, and can be opened."""
+        version = ""
+        try:
+            version = self._publication.current_version()
+            if version == self._chat.version:
+                self._problem = self._refused = ""
+                return
+            if version == self._refused and time.monotonic() < self._try_again_at:
+                return
+            embedder = self._chat.retriever.embedder
+            chat = Chat(Retriever(self._publication.open(embedder), embedder), self._chat.reader)
+        except Exception as error:  # whatever a damaged file makes a library raise: what is served is served on
+            self._refused, self._try_again_at = version, time.monotonic() + TRY_AGAIN_SECONDS
+            if str(error) != self._problem:
+                self._problem = str(error)
+                _log.error("still answering from %s: %s", self._chat.version, error)
+            return
+        self._problem = self._refused = ""
+        self._chat = chat
+        self._take(chat)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(LOOK_EVERY_SECONDS):
+            self.look()
