@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint bench soak bench-page screenshots lock clean
+.PHONY: help install serve test lint bench bench-build soak bench-page screenshots lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -26,6 +26,9 @@ bench: .venv/dev ## measure what a question costs beside its embedding
 
 soak: .venv/dev ## reindex twenty times while eight people ask, and check every reply
 	$(BIN)/python -m tests.soak.reindex_under_load
+
+bench-build: .venv/dev ## measure what a build costs beside its embedding, and when little has changed
+	$(BIN)/python -m eval.benchmarks.build
 
 bench-page: .venv/dev chromium ## measure how soon the page shows what the server sends
 	$(BIN)/python -m tests.e2e.measure_first_text
