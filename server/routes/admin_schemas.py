@@ -11,6 +11,7 @@ from server.source_folder import FileState, ListedFile
 from server.storage import AuditEntry, Feedback
 
 MOST_NAMES = 500
+_KINDS = ("added", "changed", "removed", "renamed", "unchanged", "skipped")
 
 
 class Action(BaseModel):
@@ -113,12 +114,13 @@ class SkippedModel(BaseModel):
 
 
 class ReportModel(BaseModel):
-    """What a build did with each file: how many, and the first names of each kind."""
+    """What a build did with each file: how many, and the first names of each kind; `renamed` maps new names to old."""
 
     counts: dict[str, int]
     added: list[str]
     changed: list[str]
     removed: list[str]
+    renamed: dict[str, str]
     skipped: list[SkippedModel]
     passages: int
     sentences: int
@@ -278,11 +280,13 @@ def _report(record: BuildRecord) -> ReportModel | None:
     report = record.report
     if report is None:
         return None
+    renamed: dict[str, str] = report.get("renamed", {})
     skipped = [SkippedModel(doc_id=doc_id, reason=reason) for doc_id, reason in report["skipped"].items()]
     return ReportModel(
-        counts={kind: len(report[kind]) for kind in ("added", "changed", "removed", "unchanged", "skipped")},
+        counts={kind: len(report.get(kind, ())) for kind in _KINDS},
         added=report["added"][:MOST_NAMES], changed=report["changed"][:MOST_NAMES],
-        removed=report["removed"][:MOST_NAMES], skipped=skipped[:MOST_NAMES],
+        removed=report["removed"][:MOST_NAMES], renamed=dict(list(renamed.items())[:MOST_NAMES]),
+        skipped=skipped[:MOST_NAMES],
         passages=report["passages"], sentences=report["sentences"],
     )  # fmt: skip
 

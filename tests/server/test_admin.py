@@ -443,7 +443,8 @@ def test_a_version_is_built_aside_held_published_and_rolled_back(staff, staff_se
 
     build = wait_for_end(staff)
     assert (build["state"], build["error"], build["held"], build["published"]) == ("done", "", True, False)
-    assert build["report"]["counts"] == {"added": 1, "changed": 0, "removed": 0, "unchanged": 1, "skipped": 1}
+    counts = {kind: count for kind, count in build["report"]["counts"].items() if count}
+    assert counts == {"added": 1, "unchanged": 1, "skipped": 1}
     assert build["report"]["skipped"][0]["doc_id"] == "broken.pdf"
     kept, published, _ = versions(staff)
     assert published == first

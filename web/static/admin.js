@@ -46,6 +46,7 @@ const COUNTS = {
   added: "admin.count_added",
   changed: "admin.count_changed",
   removed: "admin.count_removed",
+  renamed: "admin.count_renamed",
   unchanged: "admin.count_unchanged",
   skipped: "admin.count_skipped",
 };
@@ -478,9 +479,11 @@ function tile(key, value) {
 }
 
 function reportParts(report) {
-  const tiles = Object.entries(COUNTS).map(([kind, key]) => tile(key, report.counts[kind]));
+  const isTold = ([kind]) => kind !== "renamed" || report.counts.renamed;
+  const tiles = Object.entries(COUNTS).filter(isTold).map(([kind, key]) => tile(key, report.counts[kind]));
   tiles.push(tile("admin.passages", report.passages));
   const lists = ["added", "changed", "removed"].map((kind) => [kind, report[kind].map((name) => el("li", {}, name))]);
+  lists.push(["renamed", Object.entries(report.renamed).map(([now, before]) => el("li", {}, `${before} → ${now}`))]);
   const why = (one) => el("li", {}, el("b", {}, one.doc_id), " – ", english(one.reason));
   lists.push(["skipped", report.skipped.map(why)]);
   const details = lists
