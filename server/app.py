@@ -27,6 +27,7 @@ from server.routes.schemas import Problem
 from server.settings import Settings
 from server.sign_in import SignIn
 from server.storage import Storage
+from server.widget import LoaderArchive, load_loader
 
 MAX_BODY_BYTES = 1_000_000
 CONTENT_SECURITY_POLICY = (
@@ -58,6 +59,8 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
         app.state.storage = Storage(settings.database)
         app.state.builds = Builds(settings.data_dir)
         app.state.sign_in = SignIn(token)
+        app.state.loaders = LoaderArchive(settings.data_dir)
+        app.state.loaders.keep(load_loader())
         yield
         await run_in_threadpool(app.state.builds.close)
         app.state.storage.close()
