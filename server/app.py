@@ -30,6 +30,7 @@ from server.routes.schemas import Problem
 from server.settings import Settings
 from server.sign_in import SignIn
 from server.storage import Storage
+from server.widget import LoaderArchive, load_loader
 
 MAX_BODY_BYTES = 1_000_000
 CONTENT_SECURITY_POLICY = (
@@ -64,6 +65,8 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
         app.state.storage = Storage(settings.database)
         app.state.builds = Builds(settings.data_dir)
         app.state.sign_in = SignIn(token)
+        app.state.loaders = LoaderArchive(settings.data_dir)
+        app.state.loaders.keep(load_loader())
         follower = Follower(app.state.publication, app.state.chat, partial(setattr, app.state, "chat"))
         # A chat that was made from another folder is served as it is.
         follows = app.state.publication.kept_manifest(app.state.chat.version) is not None
