@@ -470,6 +470,7 @@ def _judge(
             if hold:
                 return
             raise
+        progress("Grading", 0, 1)
         report = make_report(gold.name, records, index.manifest, settings.shown())
         print("\n".join(summary_lines(report)), file=sys.stderr)
         results = [*check_gates(report), *(GateResult(drop, True) for drop in drops_since(read_json(BASELINE), report))]
@@ -479,6 +480,7 @@ def _judge(
             tuple(Gate(result.text, result.broken) for result in results),
         )  # fmt: skip
         build.evaluated(evaluation)
+        progress("Grading", 1, 1)
         if evaluation.broken and not hold:
             raise GateError(f"Nothing was published, these gates fail: {'; '.join(evaluation.broken)}")
 

@@ -41,6 +41,7 @@ const STEPS = {
   Embedding: "admin.step_embedding",
   Suggesting: "admin.step_suggesting",
   Asking: "admin.step_asking",
+  Grading: "admin.step_grading",
 };
 const COUNTS = {
   added: "admin.count_added",
@@ -432,7 +433,7 @@ function ended(build) {
 const stepName = (step) => (step in STEPS ? t(STEPS[step]) : step || t("admin.step_starting"));
 
 function runningBuild(build) {
-  const names = Object.keys(STEPS).filter((step) => step !== "Asking" || build.evaluate);
+  const names = Object.keys(STEPS).filter((step) => !["Asking", "Grading"].includes(step) || build.evaluate);
   const at = names.indexOf(build.step);
   const steps = names.map((step, i) =>
     el("li", { class: i < at ? "is-done" : "", "aria-current": i === at ? "step" : null }, stepName(step)),
