@@ -98,7 +98,7 @@ def test_the_page_says_that_it_needs_javascript(open_page, office):
 
 
 def test_a_document_goes_from_the_upload_to_the_answers_and_back(signed_in, office, tmp_path):
-    settings, _, _ = office
+    settings, _, address = office
     publication = Publication(settings.data_dir)
     first = publication.current_version()
     parking, program = tmp_path / "청사 주차장.md", tmp_path / "program.exe"
@@ -141,6 +141,9 @@ def test_a_document_goes_from_the_upload_to_the_answers_and_back(signed_in, offi
     published = publication.current_version()
     assert published != first
     expect(page.locator("#versions li")).to_have_count(2)
+    expect(page.locator("#now")).to_contain_text(published)
+    reply = page.request.post(f"{address}/api/chat", data={"question": "청사 주차장은 평일 몇 시부터 여나요?"}).json()
+    assert [citation["doc_id"] for citation in reply["citations"]] == ["안내/청사 주차장.md"]
     check(page)
 
     page.locator("#versions li", has_text=first).get_by_role("button").click()
