@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -166,22 +166,38 @@ def index_build(
     hold: Annotated[
         bool, typer.Option("--hold", help="Keep the version and don't publish it, whatever the gates say.")
     ] = False,
+    keep_watching: Annotated[
+        bool, typer.Option("--watch", help="Build again whenever the folder has changed, until Ctrl-C.")
+    ] = False,
     record: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
-    """Load, split, embed, write aside, verify, and publish in one step."""
+    """Load, split, embed what is new, write aside, verify, and publish in one step. Nothing new takes a moment."""
+    from index.build import report_if_unchanged
+    from index.embedding import model_identity
     from server.builds import Builds, stamps_below
 
     # What is written aside goes with the process, also with one that is asked to end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOTHING_FOUND))
     settings = _settings()
-    source = source or settings.source_dir
-    with Builds(settings.data_dir).recorded(gate, hold, stamps_below(source), record) as build:
-        models = _load_models(settings)
-        with _progress_bar(build) as progress:
-            judge = _judge(settings, models, build, progress, hold) if gate else None
-            report = _build(settings, source, models, progress, judge, hold)
-        build.finished(asdict(report))
-    _print_report(report, sys.stdout)
+    folder = source or settings.source_dir
+    models = cache(lambda: _load_models(settings))
+
+    def build() -> None:
+        # The models take seconds to load, so that is put off until there is something to do with them.
+        identity = "" if gate else model_identity(settings.embedding_model)
+        with Builds(settings.data_dir).recorded(gate, hold, stamps_below(folder), record) as recorded:
+            report = report_if_unchanged(folder, _publication(), identity)
+            if not report:
+                loaded = models()
+                with _progress_bar(recorded) as progress:
+                    judge = _judge(settings, loaded, recorded, progress, hold) if gate else None
+                    report = _build(settings, folder, loaded, progress, judge, hold)
+            recorded.finished(asdict(report))
+        _print_report(report, sys.stdout)
+
+    if keep_watching:
+        _watch(folder, build)
+    build()
 
 
 @index_app.command("list")
@@ -323,19 +339,52 @@ def show_settings() -> None:
         print(f"{variable}={shown}\n    {field.description} Default: {defaults[variable] or 'empty'}.")
 
 
+def _watch(source: Path, build: Callable[[], None]) -> NoReturn:
+    """Build now and whenever `source` has changed; what fails is told. Ctrl-C and SIGTERM end it without a failure."""
+    from index.watch import watch
+
+    def build_or_tell() -> bool:
+        try:
+            build()
+        except Exception as error:  # whatever it is, it may be gone by the next change
+            print(f"mundap: {str(error) or type(error).__name__}", file=sys.stderr)
+            # A gate that refused the documents would refuse the same ones again.
+            return isinstance(error, GateError)
+        finally:
+            sys.stdout.flush()
+        return True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(DONE))
+    print(f"Mundap watches {source}; Ctrl-C ends it", file=sys.stderr)
+    watch(source, build_or_tell)
+
+
 def _print_report(report: "BuildReport", to: TextIO) -> None:
     for what in ("added", "changed", "removed"):
         for doc_id in getattr(report, what):
             print(f"{what:9}  {doc_id}", file=to)
+    for doc_id, old in report.renamed.items():
+        print(f"{'renamed':9}  {old} -> {doc_id}", file=to)
     for doc_id, reason in report.skipped.items():
         print(f"{'skipped':9}  {doc_id}: {reason}", file=to)
+    for note in report.notes:
+        print(note, file=to)
     state = "published" if report.published else "held" if report.held else "nothing changed; still published:"
     print(
         f"{state} {report.version}: {len(report.added)} added, {len(report.changed)} changed, "
-        f"{len(report.removed)} removed, {len(report.unchanged)} unchanged, {len(report.skipped)} skipped; "
-        f"{report.passages} passages, {report.sentences} sentences",
+        f"{len(report.removed)} removed, {len(report.renamed)} renamed, {len(report.unchanged)} unchanged, "
+        f"{len(report.skipped)} skipped; {report.passages} passages, {report.sentences} sentences",
         file=to,
     )
+    if report.published or report.held:
+        known = report.passages - report.embedded_passages, report.sentences - report.embedded_sentences
+        rate = report.embedded_sentences / report.embedding_seconds if report.embedding_seconds else 0
+        print(
+            f"embedded {report.embedded_passages} passages and {report.embedded_sentences} sentences"
+            f"{f' ({rate:.0f} sentences a second)' if rate else ''}; {known[0]} and {known[1]} were known",
+            file=to,
+        )
 
 
 def _settings() -> "Settings":
@@ -439,9 +488,16 @@ def _judge(
 @contextmanager
 def _progress_bar(build: "Build | None" = None) -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeftColumn
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            rate = task.finished_speed or task.speed
+            return Text(f"{rate:.0f}/s" if rate else "", style="progress.data.speed")
+
+    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeLeftColumn())
     bar = Progress(*columns, console=Console(stderr=True))
     tasks: dict[str, Any] = {}
 
