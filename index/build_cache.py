@@ -10,7 +10,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from types import TracebackType
 
@@ -212,7 +212,7 @@ def _key(*parts: str) -> bytes:
 
 
 def _document_content(document: Document) -> bytes:
-    blocks = [[block.kind, block.start, block.end, block.level, block.place] for block in document.blocks]
+    blocks = [astuple(block) for block in document.blocks]
     return json.dumps([document.title, document.text, blocks, document.date, document.department]).encode()
 
 

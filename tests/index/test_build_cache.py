@@ -9,10 +9,11 @@ from collections import Counter
 import pytest
 
 from index import build, build_cache
-from index.build import build_index, report_if_unchanged
+from index.build import build_index, load_documents, report_if_unchanged
 from index.build_cache import BUILDS_KEPT, FILE, BuildCache
 from index.chunking import Chunking
 from index.errors import GateError, InputError
+from index.loaders import read_source_files
 from index.publication import Publication
 from tests.conftest import REPO, FakeEmbedder
 
@@ -365,3 +366,13 @@ def test_damage_to_the_published_version_is_seen_without_a_model(source, publica
     version = build_index(folder, publication, fake_embedder).version
     (publication.folder / "versions" / version / "dense.faiss").write_bytes(b"")
     assert report_if_unchanged(folder, publication, fake_embedder.identity) is None
+
+
+def test_a_document_comes_back_as_it_was_parsed(tmp_path, source):
+    table = "<table><tr><th>What</th><th>Fee</th></tr><tr><td>A copy</td><td>1,000</td></tr></table>"
+    files = list(read_source_files(source(FILES | {"fees.html": f"<h1>Fees</h1>{table}"})))
+    with BuildCache(tmp_path / FILE) as cache:
+        parsed, _ = load_documents(files, cache=cache)
+        known = [cache.document(file.doc_id, file.digest) for file in files]
+    assert known == parsed
+    assert any(block.is_header for document in parsed for block in document.blocks)
