@@ -46,10 +46,12 @@ class BuildReport:
     `renamed` maps the new name of a document to the old one, `skipped` a file to the reason. Of the `passages` and
     `sentences` of the version, `embedded_passages` and `embedded_sentences` were embedded in `embedding_seconds`; the
     vectors of the others were known. `notes` are sentences about what else is worth knowing.
+    A version that is `held` was written and waits to be published.
     """
 
     version: str
     published: bool
+    held: bool = False
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -83,12 +85,14 @@ def build_index(
     progress: Progress = lambda step, done, total: None,
     suggest: Suggest = lambda index, progress: (),
     judge: Callable[[PublishedIndex], None] = lambda index: None,
+    hold: bool = False,
 ) -> BuildReport:
     """Load, chunk, analyse, embed, write aside, verify and publish. With nothing changed, do nothing.
 
     Only what is new since earlier builds is worked out; the rest comes from a cache beside the versions.
     `suggest` is given the finished index and returns the questions that its manifest shall suggest. `judge` is given it
     before it is published, and also the published one when nothing changed. When it raises, the old index stays.
+    With `hold` the version is written and kept, and the old one stays published.
 
     Raises:
         InputError: the source folder is missing or holds no document that can be read, or the index can't be written.
@@ -139,10 +143,10 @@ def build_index(
         except GateError:
             publication.settle(inputs)
             raise
-        publication.publish(aside, manifest)
+        publication.publish(aside, manifest, hold)
         publication.settle(inputs)
     return replace(
-        _report(before, manifest, published=True),
+        _report(before, manifest, published=not hold, held=hold),
         embedded_passages=embedding.new_passages,
         embedded_sentences=embedding.new_sentences,
         embedding_seconds=round(embedding.seconds, 3),
@@ -315,13 +319,14 @@ def _lexical_terms(analysed: AnalysedPassage) -> list[str]:
     return analysed.context_terms + [term for terms in analysed.sentence_terms for term in terms]
 
 
-def _report(before: Manifest | None, after: Manifest, published: bool) -> BuildReport:
+def _report(before: Manifest | None, after: Manifest, published: bool, held: bool = False) -> BuildReport:
     old, new = before.documents if before else {}, after.documents
     gone = {digest: name for name, digest in old.items() if name not in new}
     renamed = {name: gone[digest] for name, digest in new.items() if name not in old and digest in gone}
     return BuildReport(
         version=after.version,
         published=published,
+        held=held,
         added=sorted(new.keys() - old.keys() - renamed.keys()),
         changed=sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
         removed=sorted(old.keys() - new.keys() - set(renamed.values())),

@@ -2,9 +2,11 @@
 
 MundapError
 ├── InputError            something handed in can't be read or used: a folder, a file, a dataset
-│   └── QuestionError     a question that can't be asked: empty, too long, or not text
+│   ├── QuestionError     a question that can't be asked: empty, too long, or not text
+│   └── IndexBusy         another process is building or publishing
 ├── UsageError            a setting, an option or an address can't be used
 ├── DocumentMissing       no document of that id is in the index
+├── StaffError            something that the staff asked for can't be done
 ├── StorageError          the database can't be reached or written
 ├── GateError             an index was judged and not published
 ├── ModelError            an embedding model or a reader can't be found, assembled or loaded
@@ -31,12 +33,24 @@ class QuestionError(InputError):
         self.code = code
 
 
+class IndexBusy(InputError):
+    """Another process is building or publishing."""
+
+
 class UsageError(MundapError):
     """A setting, an option or an address can't be used."""
 
 
 class DocumentMissing(MundapError):
     """No document of that id is in the index."""
+
+
+class StaffError(MundapError):
+    """Something that the staff of an agency asked for can't be done; `code` says why in one stable word."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class StorageError(MundapError):

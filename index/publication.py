@@ -2,6 +2,7 @@
 
 <data>/index/versions/<version>/    one folder a version, never changed after it is written
 <data>/index/current                the name of the published version; replaced by one atomic rename
+<data>/index/held                   the names of versions that were built and never published, one a line
 <data>/index/cache.sqlite           what earlier builds worked out; see build_cache.py
 <data>/index/lock                   held while a version is built or published
 
@@ -27,7 +28,7 @@ from index.corpus import Corpus
 from index.dense import FaissStore
 from index.documents import Document
 from index.embedding import SentenceTransformerEmbedder
-from index.errors import IndexDamaged, IndexMismatch, IndexMissing, InputError, PublishedIndexError
+from index.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, InputError, PublishedIndexError
 from index.lexical import LOCK_SUFFIX, Bm25Store
 
 FORMAT = 3
@@ -95,6 +96,7 @@ class Publication:
         self._versions = self.folder / "versions"
         self._current = self.folder / "current"
         self._settled = self.folder / "settled"
+        self._held = self.folder / "held"
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -110,7 +112,7 @@ class Publication:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise InputError("Another process is building the index; wait until it is done") from error
+                raise IndexBusy("Another process is building the index; wait until it is done") from error
             yield
 
     @contextmanager
@@ -130,10 +132,11 @@ class Publication:
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
 
-    def publish(self, aside: Path, manifest: Manifest) -> None:
-        """Give the version written in `aside` its name and make it the current one. Old versions are thinned out.
+    def publish(self, aside: Path, manifest: Manifest, hold: bool = False) -> None:
+        """Give the version written in `aside` its name and, unless it is only to be held, make it the current one.
 
-        The one that was current until now stays, to go back to.
+        Old versions are thinned out, those that are held like the others. The one that was current until now stays, to
+        go back to.
 
         Raises:
             InputError: the disk is full or can't be written; what was published stays.
@@ -145,9 +148,13 @@ class Publication:
             (aside / MANIFEST).write_text(json.dumps(values, ensure_ascii=False, indent=1), encoding="utf-8")
             for path in [*aside.rglob("*"), aside]:
                 _sync(path)
+            if hold:
+                # Before it has its name: a crash must not let it pass for one that was published.
+                self._replace(self._held, "\n".join(sorted(self.held() | {manifest.version})))
             aside.rename(self._versions / manifest.version)
             _sync(self._versions)
-            self._point_to(manifest.version)
+            if not hold:
+                self._point_to(manifest.version)
         self._thin_out({manifest.version, before})
 
     def clear_up(self) -> None:
@@ -186,6 +193,14 @@ class Publication:
         except OSError:
             return
         shutil.rmtree(going, ignore_errors=True)
+
+    def held(self) -> set[str]:
+        """Return the names of the versions that were never published."""
+        try:
+            names = self._held.read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError):
+            return set()
+        return {name for name in names if (self._versions / name / MANIFEST).is_file()}
 
     def settle(self, inputs: str) -> None:
         """Remember that `inputs` were built, whatever becomes of the result.
@@ -264,15 +279,28 @@ class Publication:
             names = [manifest.version for manifest in self.versions()]
             if version is None:
                 current = self.current_version()
-                version = next((name for name in names if name < current), None)
+                version = next((name for name in names if name < current and name not in self.held()), None)
                 if version is None:
                     raise InputError("There is no earlier version to go back to; see: mundap index list")
-            if version not in names:
-                raise InputError(f"There is no version {version}; see: mundap index list")
-            manifest = self.verify(version)
-            with writing_files(self.folder):
-                self._point_to(version)
-            return manifest
+            return self._publish_kept(version)
+
+    def publish_kept(self, version: str) -> Manifest:
+        """Publish a version that is kept: one that is held, or an earlier one. Its files are verified.
+
+        Raises:
+            InputError: there is no such version, another process is building, or the data directory can't be written.
+            IndexDamaged: its files don't match their digests.
+        """
+        with self._locked():
+            return self._publish_kept(version)
+
+    def _publish_kept(self, version: str) -> Manifest:
+        if version not in [manifest.version for manifest in self.versions()]:
+            raise InputError(f"There is no version {version}; see: mundap index list")
+        manifest = self.verify(version)
+        with writing_files(self.folder):
+            self._point_to(version)
+        return manifest
 
     def verify(self, version: str) -> Manifest:
         """Check every file of one version against its digest.
@@ -329,6 +357,8 @@ class Publication:
 
     def _point_to(self, version: str) -> None:
         self._replace(self._current, version)
+        if version in (held := self.held()):
+            self._replace(self._held, "\n".join(sorted(held - {version})))
 
     def _replace(self, path: Path, content: str) -> None:
         temporary = path.with_suffix(".new")

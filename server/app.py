@@ -11,21 +11,24 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from index.errors import MundapError
 from index.publication import Publication
+from server.builds import Builds
 from server.chat import Chat, create_chat
 from server.follower import Follower
 from server.framing import frame_ancestors
 from server.messages import message
 from server.problems import make_problem, problem_of
-from server.routes import api, health, pages, widget
+from server.routes import admin, api, health, pages, widget
 from server.routes.api import request_id_of
 from server.routes.schemas import Problem
 from server.settings import Settings
+from server.sign_in import SignIn
 from server.storage import Storage
 from server.widget import LoaderArchive, load_loader
 
@@ -52,6 +55,7 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
         PublishedIndexError, ModelError: see `create_chat`.
     """
     settings = settings or Settings()
+    token = settings.admin_token.get_secret_value()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -59,6 +63,8 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
         app.state.chat = chat or create_chat(settings)
         app.state.publication = Publication(settings.data_dir, settings.versions_kept)
         app.state.storage = Storage(settings.database)
+        app.state.builds = Builds(settings.data_dir)
+        app.state.sign_in = SignIn(token)
         app.state.loaders = LoaderArchive(settings.data_dir)
         app.state.loaders.keep(load_loader())
         follower = Follower(app.state.publication, app.state.chat, partial(setattr, app.state, "chat"))
@@ -69,10 +75,13 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
         yield
         if follows:
             follower.stop()
+        await run_in_threadpool(app.state.builds.close)
         app.state.storage.close()
 
     app = FastAPI(title="Mundap", version=metadata.version("mundap"), lifespan=lifespan, docs_url=None, redoc_url=None)
-    for router in (api.router, health.router, pages.router, widget.router):
+    # Without a token there is nothing for the staff, not even a route that says no.
+    for_staff = (admin.page_router, admin.router) if token else ()
+    for router in (api.router, health.router, pages.router, widget.router, *for_staff):
         app.include_router(router)
     app.mount("/static", _FreshFiles(directory=pages.WEB / "static"), name="static")
     app.add_exception_handler(MundapError, _on_error)
@@ -110,6 +119,8 @@ class _Edge:
             scope = dict(scope, method="GET")
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        # A document that staff upload is bounded where it is written to the disk, after their token was looked at.
+        is_upload = scope["method"] == "PUT" and scope["path"].startswith(admin.DOCUMENTS)
         received = 0
         started = False
 
@@ -117,7 +128,7 @@ class _Edge:
             nonlocal received
             incoming = await receive()
             received += len(incoming.get("body", b""))
-            if received > MAX_BODY_BYTES:
+            if received > MAX_BODY_BYTES and not is_upload:
                 raise HTTPException(413, f"The request is larger than {MAX_BODY_BYTES:,} bytes")
             return incoming
 
@@ -127,6 +138,8 @@ class _Edge:
                 started = True
                 headers = self.headers_in_frames if _is_for_frames(scope["path"]) else HEADERS
                 extra = headers | {"X-Request-Id": request_id}
+                if _is_for_staff(scope["path"]):
+                    extra["Cache-Control"] = "no-store"
                 outgoing["headers"] += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
             await send(outgoing)
 
@@ -145,9 +158,16 @@ def _is_for_frames(path: str) -> bool:
     return path == "/embed" or path.startswith("/documents/")
 
 
+def _is_for_staff(path: str) -> bool:
+    return path == "/admin" or path.startswith(f"{admin.PREFIX}/")
+
+
 # ----- errors --------------------------------------------------------------------------------------------------------
 
-_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large", 400: "invalid_request"}
+_HTTP_CODES = {
+    400: "invalid_request", 401: "unauthorized", 404: "not_found", 405: "method_not_allowed",
+    413: "request_too_large", 429: "too_many_attempts",
+}  # fmt: skip
 _PAGE_TEXTS = {
     "document_not_found": "error.document_not_found", "not_found": "error.not_found",
     "index_unavailable": "error.index_unavailable", "storage_unavailable": "feedback.failed",

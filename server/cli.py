@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
@@ -17,6 +18,7 @@ from index.errors import GateError, InputError, ModelError, MundapError, Publish
 if TYPE_CHECKING:
     from index.build import BuildReport
     from index.publication import PublishedIndex
+    from server.builds import Build
     from server.chat import Models
     from server.settings import Settings
 
@@ -78,6 +80,7 @@ def serve(
     from index.publication import Publication
     from index.retriever import Retriever
     from server.app import create_app
+    from server.builds import Builds, stamps_below
     from server.chat import Chat
     from server.suggestion_maker import suggest_questions
 
@@ -87,10 +90,14 @@ def serve(
     host, port = host or settings.host, port or settings.port
     _check_address(host, port)
     models = _load_models(settings)
-    with _progress_bar() as progress:
+    with (
+        Builds(settings.data_dir).recorded(False, False, stamps_below(settings.source_dir)) as build,
+        _progress_bar(build) as progress,
+    ):
         publication = Publication(settings.data_dir, settings.versions_kept)
         suggest = partial(suggest_questions, models)
         index, report = build_if_stale(settings.source_dir, publication, models.embedder, progress, suggest)
+        build.finished(asdict(report) if report else None)
     if report:
         _print_report(report, sys.stderr)
     print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
@@ -157,14 +164,21 @@ def search(
 def index_build(
     source: Annotated[Path | None, typer.Option(help="Folder to index.  [default: MUNDAP_SOURCE_DIR]")] = None,
     gate: Annotated[bool, typer.Option(help="Publish only when every gate of the evaluation holds.")] = False,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Keep the version and don't publish it, whatever the gates say.")
+    ] = False,
     keep_watching: Annotated[
         bool, typer.Option("--watch", help="Build again whenever the folder has changed, until Ctrl-C.")
     ] = False,
+    record: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Load, split, embed what is new, write aside, verify, and publish in one step. Nothing new takes a moment."""
     from index.build import report_if_unchanged
     from index.embedding import model_identity
+    from server.builds import Builds, stamps_below
 
+    # What is written aside goes with the process, also with one that is asked to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOTHING_FOUND))
     settings = _settings()
     folder = source or settings.source_dir
     models = cache(lambda: _load_models(settings))
@@ -172,9 +186,14 @@ def index_build(
     def build() -> None:
         # The models take seconds to load, so that is put off until there is something to do with them.
         identity = "" if gate else model_identity(settings.embedding_model)
-        report = report_if_unchanged(folder, _publication(), identity)
-        if not report:
-            report = _build(settings, folder, models(), _gate_judge(settings, models()) if gate else None)
+        with Builds(settings.data_dir).recorded(gate, hold, stamps_below(folder), record) as recorded:
+            report = report_if_unchanged(folder, _publication(), identity)
+            if not report:
+                loaded = models()
+                with _progress_bar(recorded) as progress:
+                    judge = _judge(settings, loaded, recorded, progress, hold) if gate else None
+                    report = _build(settings, folder, loaded, progress, judge, hold)
+            recorded.finished(asdict(report))
         _print_report(report, sys.stdout)
 
     if keep_watching:
@@ -186,12 +205,12 @@ def index_build(
 def index_list() -> None:
     """List the versions that are kept; the published one is marked."""
     publication = _publication()
-    current = publication.current_version()
+    current, held = publication.current_version(), publication.held()
     for manifest in publication.versions():
         mark = "*" if manifest.version == current else " "
         print(
             f"{mark} {manifest.version}  {len(manifest.documents)} documents  {manifest.passages} passages  "
-            f"{manifest.embedding_model}"
+            f"{manifest.embedding_model}{'  held' if manifest.version in held else ''}"
         )
 
 
@@ -201,6 +220,14 @@ def index_rollback(
 ) -> None:
     """Publish an earlier version again."""
     print(f"published {_publication().roll_back(version).version}")
+
+
+@index_app.command("publish")
+def index_publish(
+    version: Annotated[str, typer.Argument(help="Version that is kept: one that is held, or an earlier one.")],
+) -> None:
+    """Publish a version that is held."""
+    print(f"published {_publication().publish_kept(version).version}")
 
 
 @index_app.command("check")
@@ -344,14 +371,14 @@ def _print_report(report: "BuildReport", to: TextIO) -> None:
         print(f"{'skipped':9}  {doc_id}: {reason}", file=to)
     for note in report.notes:
         print(note, file=to)
-    state = "published" if report.published else "nothing changed; still published:"
+    state = "published" if report.published else "held" if report.held else "nothing changed; still published:"
     print(
         f"{state} {report.version}: {len(report.added)} added, {len(report.changed)} changed, "
         f"{len(report.removed)} removed, {len(report.renamed)} renamed, {len(report.unchanged)} unchanged, "
         f"{len(report.skipped)} skipped; {report.passages} passages, {report.sentences} sentences",
         file=to,
     )
-    if report.published:
+    if report.published or report.held:
         known = report.passages - report.embedded_passages, report.sentences - report.embedded_sentences
         rate = report.embedded_sentences / report.embedding_seconds if report.embedding_seconds else 0
         print(
@@ -405,44 +432,63 @@ def _build(
     settings: "Settings",
     source: Path,
     models: "Models",
+    progress: Callable[[str, int, int], None],
     judge: "Callable[[PublishedIndex], None] | None" = None,
+    hold: bool = False,
 ) -> "BuildReport":
     from index.build import build_index
     from index.publication import Publication
     from server.suggestion_maker import suggest_questions
 
-    with _progress_bar() as progress:
-        return build_index(
-            source, Publication(settings.data_dir, settings.versions_kept), models.embedder, progress=progress,
-            suggest=partial(suggest_questions, models), judge=judge or (lambda index: None),
-        )  # fmt: skip
+    return build_index(
+        source, Publication(settings.data_dir, settings.versions_kept), models.embedder, progress=progress,
+        suggest=partial(suggest_questions, models), judge=judge or (lambda index: None), hold=hold,
+    )  # fmt: skip
 
 
-def _gate_judge(settings: "Settings", models: "Models") -> "Callable[[PublishedIndex], None]":
+def _judge(
+    settings: "Settings", models: "Models", build: "Build", progress: Callable[[str, int, int], None], hold: bool
+) -> "Callable[[PublishedIndex], None]":
+    """Return what evaluates an index, notes that in `build`, and refuses one that breaks a gate unless it is held."""
     from eval.datasets import load_dataset
     from eval.gates import BASELINE, check_gates, drops_since
-    from eval.report import make_report, read_json, summary_lines
+    from eval.report import HEADLINES, GateResult, make_report, read_json, summary_lines
     from eval.runner import open_dataset, run
     from index.retriever import Retriever
+    from server.builds import Evaluation, Gate
     from server.chat import Chat
 
     gold = load_dataset("gold")
 
     def judge(index: "PublishedIndex") -> None:
         served = Chat(Retriever(index, models.embedder), models.reader)
-        with open_dataset(gold, served, models) as chat:
-            report = make_report(gold.name, run(gold, chat), index.manifest, settings.shown())
+        try:
+            with open_dataset(gold, served, models) as chat:
+                records = run(gold, chat, progress=lambda done, total: progress("Asking", done, total))
+        except InputError as error:
+            build.evaluated(Evaluation(gold.name, problem=str(error)))
+            if hold:
+                return
+            raise
+        progress("Grading", 0, 1)
+        report = make_report(gold.name, records, index.manifest, settings.shown())
         print("\n".join(summary_lines(report)), file=sys.stderr)
-        broken = [result.text for result in check_gates(report) if result.broken]
-        broken += drops_since(read_json(BASELINE), report)
-        if broken:
-            raise GateError(f"Nothing was published, these gates fail: {'; '.join(broken)}")
+        results = [*check_gates(report), *(GateResult(drop, True) for drop in drops_since(read_json(BASELINE), report))]
+        figures = {name: report.figures[name] for name in HEADLINES if name in report.figures}
+        evaluation = Evaluation(
+            gold.name, len(records), {name: (f.value, f.low, f.high, f.n) for name, f in figures.items()},
+            tuple(Gate(result.text, result.broken) for result in results),
+        )  # fmt: skip
+        build.evaluated(evaluation)
+        progress("Grading", 1, 1)
+        if evaluation.broken and not hold:
+            raise GateError(f"Nothing was published, these gates fail: {'; '.join(evaluation.broken)}")
 
     return judge
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+def _progress_bar(build: "Build | None" = None) -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeftColumn
@@ -463,6 +509,8 @@ def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         if step not in tasks:
             tasks[step] = bar.add_task(step, total=total)
         bar.update(tasks[step], completed=done)
+        if build:
+            build.progress(step, done, total)
 
     try:
         yield show

@@ -2,7 +2,15 @@
 
 import logging
 
-from index.errors import DocumentMissing, MundapError, PublishedIndexError, QuestionError, StorageError
+from index.errors import (
+    DocumentMissing,
+    IndexBusy,
+    MundapError,
+    PublishedIndexError,
+    QuestionError,
+    StaffError,
+    StorageError,
+)
 from server.routes.schemas import Problem
 
 _log = logging.getLogger("mundap")
@@ -12,8 +20,18 @@ _STATUS_AND_CODE: tuple[tuple[type[MundapError], int, str], ...] = (
     (DocumentMissing, 404, "document_not_found"),
     (PublishedIndexError, 503, "index_unavailable"),
     (StorageError, 503, "storage_unavailable"),
+    (IndexBusy, 409, "index_busy"),
+    (StaffError, 422, "invalid_request"),
 )
-_TITLES = {404: "Not found", 405: "Method not allowed", 413: "Too large", 422: "Invalid request", 503: "Unavailable"}
+_STATUS_OF_STAFF_CODE = {
+    "document_exists": 409, "document_too_large": 413, "format_unknown": 415, "source_unwritable": 503,
+    "build_missing": 404, "build_not_running": 409, "build_not_started": 503, "version_missing": 404,
+    "version_unusable": 409,
+}  # fmt: skip
+_TITLES = {
+    401: "Not signed in", 404: "Not found", 405: "Method not allowed", 409: "Conflict", 413: "Too large",
+    415: "Unknown format", 422: "Invalid request", 429: "Too many attempts", 503: "Unavailable",
+}  # fmt: skip
 
 
 def problem_of(error: Exception, request_id: str) -> Problem:
@@ -26,7 +44,10 @@ def problem_of(error: Exception, request_id: str) -> Problem:
     if isinstance(error, PublishedIndexError):
         _log.error("request %s: %s", request_id, error)
         return make_problem(status, code, "The index can't be used at the moment; try again later", request_id)
-    return make_problem(status, error.code if isinstance(error, QuestionError) else code, str(error), request_id)
+    if isinstance(error, (QuestionError, StaffError)):
+        code = error.code
+        status = _STATUS_OF_STAFF_CODE.get(code, status)
+    return make_problem(status, code, str(error), request_id)
 
 
 def make_problem(status: int, code: str, detail: str, request_id: str) -> Problem:

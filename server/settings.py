@@ -33,7 +33,12 @@ class Settings(BaseSettings):
     llm_base_url: str = Field("", description="Not used yet. OpenAI-compatible server that writes answers.")
     llm_model: str = Field("", description="Not used yet. Name of the language model at MUNDAP_LLM_BASE_URL.")
     llm_api_key: SecretStr = Field(SecretStr(""), description="Not used yet. Key for MUNDAP_LLM_BASE_URL.")
-    admin_token: SecretStr = Field(SecretStr(""), description="Not used yet. Token of the admin interface.")
+    admin_token: SecretStr = Field(
+        SecretStr(""),
+        description="Token of the admin page, such as `openssl rand -hex 32` makes; empty: there is none.",
+    )
+    # No more than the loaders read of a file.
+    upload_limit_mb: int = Field(50, ge=1, le=50, description="Size of an uploaded document at most, in MB.")
     embed_origins: str = Field(
         "",
         description="Origins that may frame the widget, separated by spaces, such as "
@@ -41,7 +46,7 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr = Field(
         SecretStr(""),
-        description="Database for feedback, as SQLAlchemy writes it: empty for SQLite in the data folder.",
+        description="Database for feedback and audit log, an SQLAlchemy URL: empty for SQLite in the data folder.",
     )
     reader: str = Field(
         "",
@@ -66,6 +71,11 @@ class Settings(BaseSettings):
     def shown(self) -> dict[str, str]:
         """Return every setting by the name of its variable, secrets masked."""
         return {f"MUNDAP_{name.upper()}": str(getattr(self, name)) for name in type(self).model_fields}
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings as variables for another process, which has the secrets from where this one has them."""
+        names = [name for name in type(self).model_fields if not isinstance(getattr(self, name), SecretStr)]
+        return {f"MUNDAP_{name.upper()}": str(getattr(self, name)) for name in names}
 
     @property
     def frame_origins(self) -> tuple[str, ...]:

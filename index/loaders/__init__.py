@@ -41,6 +41,8 @@ LOADERS: dict[str, Loader] = {
 # No structure that could be built to break its parser.
 _PLAIN = (load_text, load_markdown)
 MAX_FILE_BYTES = 50_000_000
+# A file that is still arriving; it has its name when it is whole.
+UPLOAD_PREFIX = ".mundap-upload-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def read_source_files(source: Path) -> Iterator[SourceFile]:
     for folder, folders, names in os.walk(source, onerror=unlisted.append):
         # Links to folders are not followed, but they are reported.
         links = [name for name in folders if Path(folder, name).is_symlink()]
-        paths += [Path(folder, name) for name in names + links]
+        paths += [Path(folder, name) for name in names + links if not name.startswith(UPLOAD_PREFIX)]
     for error in unlisted:
         folder = Path(str(error.filename)).relative_to(source).as_posix()
         yield SourceFile(_printable(folder), reason="the folder can't be listed: check its permissions")

@@ -8,12 +8,14 @@ import shutil
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
+from pydantic import SecretStr
 
 from server.app import create_app
 from server.settings import Settings
 from tests.e2e.conftest import running, send
 
 TARGET = Path(__file__).parents[2] / "web" / "screenshots"
+SESAME = "sesame-for-the-pictures"
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
@@ -46,6 +48,22 @@ def staff_page(page: Page) -> None:
     page.wait_for_load_state("networkidle")
 
 
+def sign_in(page: Page, section: str) -> None:
+    page.goto(f"{page.url}admin#{section}")
+    page.locator("#token").fill(SESAME)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"#section-{section}:not([hidden])")
+    page.wait_for_load_state("networkidle")
+
+
+def admin_documents(page: Page) -> None:
+    sign_in(page, "documents")
+
+
+def admin_index(page: Page) -> None:
+    sign_in(page, "index")
+
+
 def widget_open(page: Page) -> None:
     page.goto(f"{page.url}widget/sample")
     page.wait_for_function("() => window.Mundap")
@@ -56,6 +74,8 @@ def widget_open(page: Page) -> None:
 
 
 STATES = {
+    "admin-documents": admin_documents,
+    "admin-index": admin_index,
     "staff": staff_page,
     "widget": widget_open,
     "empty": lambda page: None,
@@ -70,7 +90,7 @@ def main() -> None:
     """Write one picture for each state, scheme and size."""
     TARGET.mkdir(exist_ok=True)
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with running(create_app(Settings())) as site, sync_playwright() as playwright:
+    with running(create_app(Settings(admin_token=SecretStr(SESAME)))) as site, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
         for scheme in ("light", "dark"):
             for name, viewport in (("desk", DESK), ("phone", PHONE)):

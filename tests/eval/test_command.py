@@ -4,6 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from index.errors import GateError, InputError, UsageError
+from index.publication import Publication
+from server.builds import Builds
 from server.chat import Models
 from server.cli import app
 
@@ -81,6 +83,31 @@ def test_an_index_that_breaks_a_gate_is_not_published(mundap, tmp_path, monkeypa
     with pytest.raises(GateError, match=r"right is .* must be at least 1\.01"):
         mundap("index", "build", "--gate")
     assert not (tmp_path / "var" / "index" / "current").exists()
+
+
+def test_an_index_that_breaks_a_gate_is_held_with_its_evaluation_where_that_is_asked_for(mundap, tmp_path, monkeypatch):
+    gates = tmp_path / "gates.toml"
+    gates.write_text('[[gate]]\ndataset = "gold"\nmetric = "right"\nat_least = 1.01\n', encoding="utf-8")
+    monkeypatch.setattr("eval.gates.check_gates.__defaults__", (gates, False))
+    assert mundap("index", "build", "--gate", "--hold").exit_code == 0
+    assert not (tmp_path / "var" / "index" / "current").exists()
+    [record] = Builds(tmp_path / "var").records()
+    assert {record.version} == Publication(tmp_path / "var").held()
+    assert "must be at least 1.01" in record.evaluation.broken[0]
+    value, low, high, n = record.evaluation.figures["right"]
+    assert 0 < low < value < high < 1
+    assert n > 100
+
+
+def test_questions_that_do_not_fit_stop_a_build_unless_it_is_held(mundap, source, tmp_path):
+    build = ("index", "build", "--gate", "--source", source({"a.txt": "다른 글이다."}))
+    with pytest.raises(InputError, match="don't fit the indexed documents"):
+        mundap(*build)
+    assert mundap(*build, "--hold").exit_code == 0
+    held, refused = Builds(tmp_path / "var").records()
+    assert "don't fit the indexed documents" in refused.error
+    assert "don't fit the indexed documents" in held.evaluation.problem
+    assert {held.version} == Publication(tmp_path / "var").held()
 
 
 def test_an_unchanged_index_is_judged_all_the_same(mundap, tmp_path, monkeypatch):

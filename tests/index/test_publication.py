@@ -226,3 +226,54 @@ def test_a_file_in_place_of_the_data_folder_is_an_input_error(publish, tmp_path)
     (tmp_path / "data").touch()
     with pytest.raises(InputError, match="check MUNDAP_DATA_DIR"):
         publish("Apples are red.")
+
+
+def hold(source, publication, fake_embedder, text):
+    return build_index(source({"a.txt": text}), publication, fake_embedder, hold=True)
+
+
+def test_a_version_that_is_held_waits_and_can_be_published(publish, publication, source, fake_embedder):
+    first = publish("Apples are red.")
+    report = hold(source, publication, fake_embedder, "Apples are green.")
+    assert (report.published, report.held, report.changed) == (False, True, ["a.txt"])
+    assert publication.current_version() == first
+    assert publication.held() == {report.version}
+    assert publication.open(fake_embedder).manifest.version == first
+    assert publication.publish_kept(report.version).version == report.version
+    assert publication.current_version() == report.version
+    assert publication.held() == set()
+    assert publication.roll_back().version == first
+
+
+def test_what_was_held_is_not_built_and_published_at_the_next_start(publish, publication, source, fake_embedder):
+    first = publish("Apples are red.")
+    held = hold(source, publication, fake_embedder, "Apples are green.")
+    folder = source({})
+    build.build_if_stale(folder, publication, fake_embedder)
+    assert publication.current_version() == first
+    assert names(publication) == [held.version, first]
+
+
+def test_going_back_never_goes_to_what_was_only_held(publish, publication, source, fake_embedder):
+    first = publish("Apples are red.")
+    hold(source, publication, fake_embedder, "Apples are blue.")
+    publish("Apples are green.")
+    assert publication.roll_back().version == first
+
+
+def test_held_versions_are_thinned_out_like_the_others_but_never_the_published_one(
+    publish, publication, source, fake_embedder
+):
+    first = publish("Apples are red.")
+    held = [hold(source, publication, fake_embedder, f"Apples have {n} seeds.").version for n in range(VERSIONS_KEPT)]
+    assert names(publication) == [*sorted(held[1:], reverse=True), first]
+    assert publication.held() == set(held[1:])
+    assert publication.current_version() == first
+
+
+def test_the_first_version_can_be_held_too(publication, source, fake_embedder):
+    report = hold(source, publication, fake_embedder, "Apples are red.")
+    with pytest.raises(IndexMissing):
+        publication.current_version()
+    publication.publish_kept(report.version)
+    assert publication.open(fake_embedder).manifest.version == report.version

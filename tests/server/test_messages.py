@@ -11,7 +11,7 @@ from server.messages import LANGUAGES, LOCALES, catalogue
 from server.routes.schemas import FeedbackRequest
 
 REPO = Path(__file__).resolve().parents[2]
-KEY = re.compile(r"""["']((?:page|chat|feedback|status|reply|error|widget)\.(?!html\b|js\b)[a-z_]+)["']""")
+KEY = re.compile(r"""["']((?:page|chat|feedback|status|reply|error|widget|admin)\.(?!html\b|js\b)[a-z_]+)["']""")
 QUESTION_ERROR = re.compile(r'QuestionError\(\s*"(\w+)"')
 
 
@@ -20,6 +20,7 @@ def used_keys():
         *(REPO / "server").rglob("*.py"),
         *(REPO / "web" / "templates").iterdir(),
         REPO / "web" / "static" / "chat.js",
+        REPO / "web" / "static" / "admin.js",
     ]
     texts = [source.read_text(encoding="utf-8") for source in sources]
     keys = {key for text in texts for key in KEY.findall(text)}
