@@ -1,5 +1,6 @@
 """A question to an answer: the steps, once, in order."""
 
+import threading
 import time
 import uuid
 from collections.abc import Collection, Sequence
@@ -151,6 +152,32 @@ def create_chat(settings: Settings, models: Models | None = None) -> Chat:
     publication.current_version()
     models = models or load_models(settings)
     return Chat(Retriever(publication.open(models.embedder), models.embedder), models.reader)
+
+
+class CurrentChat:
+    """Opens the chat when it is first called, and anew when another version has been published since.
+
+    Safe to call from several threads: they wait for the one that opens it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opening = threading.Lock()
+        self._models: Models | None = None
+        self._chat: Chat | None = None
+
+    def __call__(self) -> Chat:
+        """Return the chat on the published version.
+
+        Raises:
+            PublishedIndexError, ModelError: see `create_chat`.
+        """
+        with self._opening:
+            version = Publication(self._settings.data_dir).current_version()
+            if self._chat is None or self._chat.index.manifest.version != version:
+                self._models = self._models or load_models(self._settings)
+                self._chat = create_chat(self._settings, self._models)
+            return self._chat
 
 
 def load_models(settings: Settings, progress: Progress | None = None) -> Models:
