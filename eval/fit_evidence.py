@@ -6,8 +6,8 @@ and on the tuning part of the project's own questions, which count several times
 
 Files that hold the same questions in several languages (XQuAD) also give questions in one language over paragraphs in
 another. Every corpus is indexed twice by the shipped pipeline: whole, and each article alone, as a small agency.
-Unanswerable questions are made by leaving out the paragraph that answers (near) or all of its article (far). Figures
-are held out by article, in five folds.
+Unanswerable questions are those that a file marks so (SQuAD 2.0), and made by leaving out the paragraph that answers
+(near) or all of its article (far). Figures are held out by article, in five folds.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def examples_of(dataset: Dataset, work: Path, embedder: SentenceTransformerEmbed
     """Yield the examples of one dataset over its whole corpus and over each topic alone."""
     retriever = open_corpus(dataset, work / "whole", embedder)
     for question in dataset.questions:
-        for mode in ("full", "near", "far"):
+        for mode in (*_modes_among_its_own(question), "far"):
             example = make_example(retriever, question, dataset, mode, dataset.name)
             if example:
                 yield example
@@ -102,13 +102,18 @@ def examples_of(dataset: Dataset, work: Path, embedder: SentenceTransformerEmbed
     for topic, other in zip(topics, topics[1:] + topics[:1], strict=True):
         small = replace(dataset, corpus={i: dataset.corpus[i] for i in dataset.documents_of(topic)})
         retriever = open_corpus(small, work / topic, embedder)
-        asked = [(q, mode) for q in by_topic[topic] for mode in ("full", "near")] + [
+        asked = [(q, mode) for q in by_topic[topic] for mode in _modes_among_its_own(q)] + [
             (q, "far") for q in by_topic[other]
         ]
         for question, mode in asked:
             example = make_example(retriever, question, small, mode, f"{dataset.name} (by article)")
             if example:
                 yield example
+
+
+def _modes_among_its_own(question: Question) -> tuple[str, ...]:
+    """Return how to ask over documents of its subject: one that nothing answers is near as it is."""
+    return ("full", "near") if question.expect == "answered" else ("near",)
 
 
 def gold_examples(work: Path, embedder: SentenceTransformerEmbedder) -> Iterator[Example]:

@@ -1,7 +1,8 @@
 """What the reader learns from: questions with the passages that the product's own search finds for them.
 
 One passage answers; the others are hard negatives of the same article, of similar ones, or of none. In a third of the
-steps the one that answers is left out, and nothing answers.
+steps the one that answers is left out, and nothing answers. Questions that a set marks as unanswerable (SQuAD 2.0) are
+the hardest: they were written to be close.
 """
 
 import random
@@ -57,10 +58,8 @@ class Group:
 
 
 def reading_examples(dataset: Dataset, retriever: Retriever) -> Iterator[ReadingExample]:
-    """Yield what search finds for each answerable question of a dataset in SQuAD's form."""
+    """Yield what search finds for each question of a dataset in SQuAD's form; of unanswerable ones all is negative."""
     for question in dataset.questions:
-        if question.expect != "answered":
-            continue
         keys = tuple(key for group in question.keys for key in group)
         squeezed = [squeeze(key) for key in keys]
         passages = []

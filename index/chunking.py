@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from index.documents import Block, BlockKind, Document, Passage, Sentence, is_next_row, row_cells
+from index.documents import Block, BlockKind, Document, Passage, Sentence, is_next_row, reads_as_header, row_cells
 from index.morphemes import sentence_spans
 
 
@@ -82,7 +82,7 @@ def _cells_above(rows: list[list[str]], cells: list[str]) -> str:
     empty = next((i for i, cell in enumerate(cells) if cell.strip()), 0)
     spanned = rows[-1][:empty] if rows else []
     header = []
-    if rows and len(rows[0]) == len(cells) and not any(character.isdigit() for cell in rows[0] for character in cell):
+    if rows and len(rows[0]) == len(cells) and reads_as_header(rows[0]):
         header = rows[0]
     rows.append([*spanned, *cells[len(spanned) :]])
     return " ".join(part for part in [*header, *spanned] if part.strip())

@@ -85,7 +85,7 @@ def write_corpus(
 
 
 def _document_row(document: Document) -> tuple[str, ...]:
-    blocks = _dump([[block.kind, block.start, block.end, block.level, block.place] for block in document.blocks])
+    blocks = _dump([[b.kind, b.start, b.end, b.level, b.place, b.is_header] for b in document.blocks])
     return (
         document.doc_id, document.title, document.digest, document.text, blocks, document.date, document.department,
     )  # fmt: skip

@@ -5,6 +5,7 @@ All offsets are Unicode code points into `Document.text`, which is never changed
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -27,7 +28,8 @@ class Block:
 
     `level` is the depth of a heading (1 is the highest) and 0 for every other kind. `place` is where the file has it,
     in the words of its format: "p. 3" in a PDF, "¶ 12" or "table 2, row 3" in a word processor's file, "Sheet1, row 3"
-    in a workbook, "#contact" below that anchor of a web page; "" in text, where the offsets say it.
+    in a workbook, "#contact" below that anchor of a web page; "" in text, where the offsets say it. `is_header` is of a
+    table row: whether its cells head the columns, or None where the file doesn't say so of any row of its table.
     """
 
     kind: BlockKind
@@ -35,6 +37,7 @@ class Block:
     end: int
     level: int = 0
     place: str = ""
+    is_header: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,11 @@ def is_next_row(text: str, before: Block, block: Block) -> bool:
     """Whether two adjacent blocks are rows of one table: no blank line is between them."""
     rows = before.kind is BlockKind.TABLE_ROW is block.kind
     return rows and len(_LINE_END.findall(text, before.end, block.start)) <= 1
+
+
+def reads_as_header(cells: Sequence[str]) -> bool:
+    """Whether the first row of a table is its header as far as its words tell: it has no figure."""
+    return not any(character.isdigit() for cell in cells for character in cell)
 
 
 def row_cells(text: str, row: Block) -> list[tuple[int, int]]:

@@ -33,13 +33,17 @@ _LOCK_SUFFIX = ".lock"
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A question in the language `lang` that this version answers, with `[start, end)` of the document `doc_id`."""
+    """A question in the language `lang` that this version answers, with `[start, end)` of the document `doc_id`.
+
+    `quote` is the text there, "" in versions that were built before it was kept.
+    """
 
     question: str
     lang: str
     doc_id: str
     start: int
     end: int
+    quote: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from server.routes.api import request_id_of
 from server.routes.schemas import Problem
 from server.settings import Settings
 from server.storage import Storage
+from server.widget import LoaderArchive, load_loader
 
 MAX_BODY_BYTES = 1_000_000
 CONTENT_SECURITY_POLICY = (
@@ -52,6 +53,8 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
         app.state.settings = settings
         app.state.chat = chat or create_chat(settings)
         app.state.storage = Storage(settings.database)
+        app.state.loaders = LoaderArchive(settings.data_dir)
+        app.state.loaders.keep(load_loader())
         yield
         app.state.storage.close()
 

@@ -3,11 +3,14 @@
 import base64
 import hashlib
 import html
+import logging
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from server.messages import LANGUAGES, LOCALES
@@ -20,6 +23,8 @@ MAX_QUESTIONS = 5
 
 Theme = Literal["auto", "light", "dark"]
 _TURNS_TEXT = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_VERSION = re.compile("[0-9a-f]{16}")
+_log = logging.getLogger("mundap")
 _COLOUR = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
 
 
@@ -108,15 +113,50 @@ class Loader:
     integrity: str
 
 
-@lru_cache(maxsize=1)
-def load_loader() -> Loader:
-    """Return the loader that this process serves."""
-    content = (LOCALES.parent / "static" / "widget.js").read_bytes()
+def _loader(content: bytes) -> Loader:
     return Loader(
         content=content,
         version=hashlib.sha256(content).hexdigest()[:16],
         integrity="sha384-" + base64.b64encode(hashlib.sha384(content).digest()).decode(),
     )
+
+
+@lru_cache(maxsize=1)
+def load_loader() -> Loader:
+    """Return the newest loader: the one that comes with this version of Mundap."""
+    return _loader((LOCALES.parent / "static" / "widget.js").read_bytes())
+
+
+class LoaderArchive:
+    """Every loader that was ever served from one data directory, so that a tag which names one outlives an update."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._folder = data_dir / "loaders"
+
+    def keep(self, loader: Loader) -> None:
+        """Keep `loader` for good. Where that can't be done it is logged, and the chat starts all the same."""
+        kept = self._path(loader.version)
+        written = kept.with_suffix(f".{os.getpid()}")
+        try:
+            if self.find(loader.version) is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                written.write_bytes(loader.content)
+                written.replace(kept)
+        except OSError as error:
+            _log.error("the loader %s can't be kept for tags that pin it: %s", loader.version, error)
+
+    def find(self, version: str) -> Loader | None:
+        """Return the loader of `version`, or None where it was never served or isn't what it was any more."""
+        if not _VERSION.fullmatch(version):
+            return None
+        try:
+            loader = _loader(self._path(version).read_bytes())
+        except OSError:
+            return None
+        return loader if loader.version == version else None
+
+    def _path(self, version: str) -> Path:
+        return self._folder / f"widget-{version}.js"
 
 
 def tag_lines(appearance: Appearance, pinned: bool) -> list[str]:

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from index.documents import BlockKind, Document
@@ -109,8 +110,10 @@ class _Body:
                 cells.append(() if goes_on else tuple(self.parts(cell, here)))
                 cells += [()] * (_number(cell.find("{*}tcPr/{*}gridSpan"), 1) - 1)
             if row.find("{*}trPr/{*}del") is None:
-                rows.append(Row(tuple(cells), here))
-        return Table(tuple(rows))
+                # Word knows of no other header than the rows that it repeats at the top of each page.
+                rows.append(Row(tuple(cells), here, _is_on(row.find("{*}trPr/{*}tblHeader"))))
+        says = any(row.is_header for row in rows)
+        return Table(tuple(rows) if says else tuple(replace(row, is_header=None) for row in rows))
 
     def _kind(self, paragraph: "_Element") -> tuple[BlockKind | None, int]:
         """Return the kind and the level of a paragraph; the level is -1 for a line of a table of contents."""
@@ -140,7 +143,7 @@ class _Body:
         if hidden is None:
             style = self._styles.get(_value(run.find("{*}rPr/{*}rStyle"), "val"))
             hidden = style.element.find("{*}rPr/{*}vanish") if style is not None else None
-        return hidden is not None and _value(hidden, "val") not in ("0", "false", "off")
+        return _is_on(hidden)
 
 
 class _Text:
@@ -185,6 +188,10 @@ def _is_unseen(element: "_Element") -> bool:
 def _first(settings: list["_Element | None"], path: str) -> "_Element | None":
     found = (element.find(path) for element in settings if element is not None)
     return next((one for one in found if one is not None), None)
+
+
+def _is_on(switch: "_Element | None") -> bool:
+    return switch is not None and _value(switch, "val") not in ("0", "false", "off")
 
 
 def _name(element: "_Element") -> str:

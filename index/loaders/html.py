@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from index.documents import BlockKind, Document
@@ -165,8 +166,13 @@ class _Page:
                 cells += [content, *([()] * (width - 1))]
             _cover(cells, covered)
             covered[len(cells) :] = [max(left - 1, 0) for left in covered[len(cells) :]]
-            rows.append(Row(tuple(cells), self._anchor))
-        yield Table(tuple(rows))
+            rows.append(Row(tuple(cells), self._anchor, _heads_columns(row)))
+        says = any(cell.tag == "th" for row in _rows(table) for cell in _children(row))
+        yield Table(tuple(rows) if says else tuple(replace(row, is_header=None) for row in rows))
+
+
+def _heads_columns(row: "LexborNode") -> bool:
+    return {cell.tag for cell in _children(row) if cell.tag in ("td", "th")} == {"th"}
 
 
 def _cover(cells: list[tuple[Part, ...]], covered: list[int]) -> None:

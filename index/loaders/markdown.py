@@ -24,10 +24,13 @@ def load_markdown(doc_id: str, data: bytes) -> Document:
     """
     writer = DocumentWriter(doc_id)
     list_depth = 0
+    in_head = False
     opened: list[str] = []
     cells: list[str] = []
     for token in _PARSER.parse(_NOTE_MARK.sub(r"\\[", decode(data))):
         match token.type:
+            case "thead_open" | "thead_close":
+                in_head = token.type == "thead_open"
             case "list_item_open":
                 list_depth += 1
             case "list_item_close":
@@ -39,7 +42,7 @@ def load_markdown(doc_id: str, data: bytes) -> Document:
                 opened.pop()
             case "tr_close":
                 opened.pop()
-                writer.block("\t".join(cells), BlockKind.TABLE_ROW)
+                writer.block("\t".join(cells), BlockKind.TABLE_ROW, new_table=in_head, is_header=in_head)
             case "fence" | "code_block":
                 for line in token.content.replace(r"\[^", "[^").splitlines():
                     writer.block(line, BlockKind.PARAGRAPH)

@@ -156,7 +156,7 @@ def _answer(suffix: str, doc_id: str, data: bytes) -> dict[str, Any]:
         return {"reason": str(error)}
     except MemoryError:
         return {"reason": "needs too much memory to be read: split it, or save it anew without its pictures"}
-    blocks = [[block.kind, block.start, block.end, block.level, block.place] for block in document.blocks]
+    blocks = [[b.kind, b.start, b.end, b.level, b.place, b.is_header] for b in document.blocks]
     return {"title": document.title, "text": document.text, "blocks": blocks}
 
 

@@ -35,10 +35,14 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of cells, each with what is in it; the places that a merged cell covers are empty cells."""
+    """A row of cells, each with what is in it; the places that a merged cell covers are empty cells.
+
+    `is_header`: whether they head the columns, or None where the file says it of no row of the table.
+    """
 
     cells: tuple[tuple["Part", ...], ...]
     place: str = ""
+    is_header: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,15 @@ class DocumentWriter:
         """
         self._write(parts, 0)
 
-    def block(self, content: str, kind: BlockKind, level: int = 0, place: str = "", new_table: bool = False) -> None:
+    def block(
+        self,
+        content: str,
+        kind: BlockKind,
+        level: int = 0,
+        place: str = "",
+        new_table: bool = False,
+        is_header: bool | None = None,
+    ) -> None:
         """Write one block as it stands; what has neither letter nor digit is left out.
 
         Raises:
@@ -87,7 +99,7 @@ class DocumentWriter:
         # Outside its block, so that the empty cells at the ends of a row stay in the text.
         start = self._length + len(content) - len(content.lstrip())
         self._append(content)
-        self._blocks.append(Block(kind, start, start + len(content.strip()), level, place))
+        self._blocks.append(Block(kind, start, start + len(content.strip()), level, place, is_header))
         if kind is not BlockKind.FOOTNOTE:
             self._follows_note_mark = "*" in content or "†" in content or "[" in content
 
@@ -146,7 +158,7 @@ class DocumentWriter:
                     self._write(cell, depth + 1)
                 new_table = True
                 continue
-            self.block("\t".join(texts), BlockKind.TABLE_ROW, 0, row.place, new_table)
+            self.block("\t".join(texts), BlockKind.TABLE_ROW, 0, row.place, new_table, row.is_header)
             new_table = False
             for cell in row.cells:
                 self._write([part for part in cell if _is_note(part)], depth + 1)

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from babel.dates import format_date
 from fastapi import APIRouter, Request
@@ -23,7 +24,7 @@ from server.messages import LANGUAGES, LOCALES, catalogue, message
 from server.routes.api import chat_of, keep_feedback
 from server.routes.schemas import ChatResponse, FeedbackRequest, HistoryTurn
 from server.source_page import shown_blocks
-from server.suggestions import first_questions
+from server.suggestions import SHOWN_AFTER_AN_ANSWER, first_questions
 
 WEB = LOCALES.parent
 LANGUAGE_COOKIE = "lang"
@@ -115,8 +116,14 @@ def render(
     def long_date(iso: str) -> str:
         return format_date(date.fromisoformat(iso), "long", locale=language)
 
+    def in_language(code: str) -> str:
+        """Return the address of this page in another language: what a form was sent to or isn't there is the chat."""
+        if request.method != "GET" or status_code >= 400:
+            return f"/?lang={code}"
+        return f"{quote(request.scope['path'])}?{request.url.include_query_params(lang=code).query}"
+
     page = {
-        "lang": language, "languages": LANGUAGES, "t": text, "long_date": long_date,
+        "lang": language, "languages": LANGUAGES, "t": text, "long_date": long_date, "in_language": in_language,
         "title": request.app.state.settings.title, "theme": "auto",
         "site_lang": written_language(request.app.state.settings.title),
     }  # fmt: skip
@@ -124,6 +131,11 @@ def render(
     if remembers_language and request.query_params.get("lang") == language:
         response.set_cookie(LANGUAGE_COOKIE, language, max_age=31_536_000, samesite="lax", httponly=True)
     return response
+
+
+def _shown(answer: Answer) -> dict[str, Any]:
+    suggestions = answer.suggestions[:SHOWN_AFTER_AN_ANSWER]
+    return ChatResponse.of(replace(answer, suggestions=suggestions)).model_dump()
 
 
 def show_chat(
@@ -138,16 +150,14 @@ def show_chat(
     **values: Any,
 ) -> Response:
     """Show the chat: the one page of its own, or with `template` and `values` the one for frames."""
-    shown_by_script = ("chat.", "error.", "feedback.", "status.")
+    shown_by_script = ("chat.", "error.", "feedback.", "status.", "reply.")
     texts = catalogue(page_language(request))
     for_script = {key: text for key, text in texts.items() if key.startswith(shown_by_script)}
     return render(
         request,
         template,
         status,
-        turns=[
-            {"question": question, "reply": ChatResponse.of(answer).model_dump()} for question, answer in turns or []
-        ],
+        turns=[{"question": question, "reply": _shown(answer)} for question, answer in turns or []],
         history_json=json.dumps([turn.model_dump() for turn in history or []], ensure_ascii=False),
         suggestions=suggestions or first_questions(chat_of(request).index.manifest.suggestions, page_language(request)),
         error=error,

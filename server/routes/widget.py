@@ -9,7 +9,6 @@ from starlette.exceptions import HTTPException
 
 from index.scripts import written_language
 from server.framing import may_frame, origin_of
-from server.messages import LANGUAGES
 from server.routes.pages import page_language, render, show_chat
 from server.widget import (
     MAX_GREETING,
@@ -18,6 +17,7 @@ from server.widget import (
     MAX_TITLE,
     Appearance,
     Loader,
+    LoaderArchive,
     load_loader,
     tag_lines,
 )
@@ -36,10 +36,12 @@ def newest_loader(request: Request) -> Response:
 
 @router.get("/widget-{version}.js")
 def pinned_loader(request: Request, version: str) -> Response:
-    """Send exactly one version of the loader; another than the present one is gone."""
-    loader = load_loader()
-    if version != loader.version:
-        raise HTTPException(404, "This version of the loader is no longer served; make a new tag at /widget")
+    """Send exactly one version of the loader: the newest, or one that was the newest before an update."""
+    archive: LoaderArchive = request.app.state.loaders
+    newest = load_loader()
+    loader = newest if version == newest.version else archive.find(version)
+    if loader is None:
+        raise HTTPException(404, "This version of the loader was never served here; make a new tag at /widget")
     return _send_loader(request, loader, FOR_EVER)
 
 
@@ -69,7 +71,6 @@ def embedded_chat(request: Request, host: str = "") -> Response:
         theme=appearance.theme,
         appearance=appearance,
         host=origin_of(host) if "://" in host else None,
-        addresses={code: f"/embed?{request.url.include_query_params(lang=code).query}" for code in LANGUAGES},
         title_lang=written_language(appearance.title),
         greeting_lang=written_language(appearance.greeting),
         suggestions=appearance.questions,
@@ -86,7 +87,6 @@ def tag_page(request: Request, origin: str = "", pinned: str = "") -> Response:
     return render(
         request,
         "widget.html",
-        here="/widget",
         appearance=appearance,
         loader=f"/widget-{load_loader().version}.js" if pinned else "/widget.js",
         tag_lines=tag_lines(appearance, bool(pinned)),

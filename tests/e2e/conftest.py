@@ -65,7 +65,8 @@ def site(settings: Settings, chat: Chat) -> Iterator[str]:
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open pages, each in a context of its own with the given options; errors of any fail the test.
 
-    What a test provokes on purpose, it takes out of `page.problems`.
+    What a test provokes on purpose, it takes out of `page.problems`. `page.wait_for_function` wants a function: the
+    policy of the product's pages forbids to evaluate an expression again and again.
     """
     opened = []
 

@@ -48,9 +48,11 @@ def staff_page(page: Page) -> None:
 
 def widget_open(page: Page) -> None:
     page.goto(f"{page.url}widget/sample")
-    page.wait_for_function("window.Mundap")
-    page.evaluate("Mundap.ask('APEC은 언제 창설되었나요?')")
-    page.frame_locator("iframe").locator(".reply-actions").wait_for()
+    page.wait_for_function("() => window.Mundap")
+    # The widget's shadow root is closed, to this script too.
+    with page.expect_event("frameattached") as frame:
+        page.evaluate("Mundap.ask('APEC은 언제 창설되었나요?')")
+    frame.value.wait_for_selector(".reply-actions")
 
 
 STATES = {

@@ -49,7 +49,7 @@ def test_ask_read_open_close_judge_and_begin_anew(open_page, site):
     tab_to(page, "#panel iframe")
     page.keyboard.press("Escape")
     assert not page.locator("#panel").is_visible()
-    page.wait_for_function("document.activeElement.className === 'cite'")
+    page.wait_for_function("() => document.activeElement.className === 'cite'")
 
     tab_to(page, ".feedback .action[aria-expanded]")
     page.keyboard.press("Enter")
@@ -96,7 +96,7 @@ def test_over_the_chat_the_source_keeps_the_focus_until_it_is_closed(open_page, 
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement === document.body || panel.contains(document.activeElement)")
     page.keyboard.press("Escape")
-    page.wait_for_function("document.activeElement.className === 'cite'")
+    page.wait_for_function("() => document.activeElement.className === 'cite'")
 
 
 def test_enter_that_ends_a_syllable_sends_nothing(open_page, site):

@@ -105,7 +105,7 @@ def visit(open_page, portal_app, portal, server) -> Callable[..., Page]:
             f"{head}{tags}</head><body>{body}</body></html>"
         )
         page.goto(origin + portal_app.add(document, policy))
-        page.wait_for_function("window.Mundap?.destroy && document.querySelector('mundap-widget')")
+        page.wait_for_function("() => window.Mundap?.destroy && document.querySelector('mundap-widget')")
         return page
 
     return visit
@@ -390,7 +390,7 @@ def test_destroyed_it_leaves_nothing_and_can_be_loaded_anew(visit, server):
     page.evaluate(
         "src => document.body.append(Object.assign(document.createElement('script'), {src}))", f"{server}/widget.js"
     )
-    page.wait_for_function("window.Mundap")
+    page.wait_for_function("() => window.Mundap")
     open_chat(page)
 
 
@@ -660,14 +660,14 @@ def test_escape_closes_from_inside_the_frame_and_the_focus_returns_to_the_launch
     assert "<iframe" in focused(page)
     assert frame_of(page).evaluate("document.activeElement.id") == "question"
     page.keyboard.press("Escape")
-    page.wait_for_function("heard.some(([type]) => type === 'close')")
+    page.wait_for_function("() => heard.some(([type]) => type === 'close')")
     assert 'class="launcher"' in focused(page)
     assert launcher(page).get_attribute("aria-expanded") == "false"
     page.keyboard.press("Enter")
     expect(page.locator("mundap-widget dialog")).to_be_visible()
-    page.wait_for_function("document.activeElement.shadowRoot.activeElement.localName === 'iframe'")
+    page.wait_for_function("() => document.activeElement.shadowRoot.activeElement.localName === 'iframe'")
     page.keyboard.press("Escape")
-    page.wait_for_function("heard.filter(([type]) => type === 'close').length === 2")
+    page.wait_for_function("() => heard.filter(([type]) => type === 'close').length === 2")
 
 
 def test_escape_closes_what_is_open_inside_the_chat_first(visit):

@@ -72,6 +72,19 @@ def test_each_question_comes_with_what_answers_it_and_hard_negatives(examples):
         assert any(labelled.is_negative for labelled in example.passages)
 
 
+def test_of_a_question_that_nothing_answers_every_passage_is_a_negative(embedder, tmp_path):
+    data = squad()
+    asked = {"id": "none", "question": "남산의 탑은 누가 세웠는가?", "answers": [], "is_impossible": True}
+    data["data"][2]["paragraphs"][0]["qas"].append(asked)
+    path = tmp_path / "impossible.json"
+    path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+    [dataset] = load_parallel([path])
+    found = list(reading_examples(dataset, open_corpus(dataset, tmp_path / "corpus", embedder)))
+    [example] = [example for example in found if example.question == asked["question"]]
+    assert any("남산" in labelled.passage.text for labelled in example.passages)
+    assert all(labelled.is_negative and not any(labelled.answers) for labelled in example.passages)
+
+
 def test_a_passage_that_holds_the_wording_elsewhere_is_no_negative():
     passages = (LabelledPassage(one_sentence("1967년이다."), (False,), is_negative=False),)
     example = ReadingExample("언제인가?", "ko", "x", 0, ("1967년",), passages)

@@ -206,9 +206,51 @@ def test_a_span_that_is_none_marks_nothing(library, query):
 
 def test_columns_of_a_table_line_up(library):
     rows = re.findall(r"<tr>(.*?)</tr>", library.get("/documents/doc.txt").text)
-    assert [re.findall(r"<td>(.*?)</td>", row) for row in rows] == [
+    assert [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in rows] == [
         ["부서", "이름", "전화"], ["협력과", "김하나", "02-1"], ["", "이두리", "02-2"],
     ]  # fmt: skip
+
+
+def test_the_header_of_a_table_heads_its_columns_and_is_marked_as_any_text(library):
+    start = DOCUMENT.index("이름")
+    page = library.get(f"/documents/doc.txt?start={start}&end={start + 2}").text
+    assert re.findall(r"<th scope=\"col\">(?:<[^>]*>[^<]*</span>)?(?:<mark[^>]*>)?(\w+)", page) == [
+        "부서",
+        "이름",
+        "전화",
+    ]
+    assert page.count("<th") == 3
+    assert marked_text(page) == "이름"
+
+
+def test_the_language_of_a_source_page_is_switched_without_losing_its_place(library):
+    address = "/documents/doc.txt?start=0&end=7&version=20250101T000000000Z-0a1b2c3d&q=%22%3E%3Cb%3E"
+    page = library.get(address).text
+    assert "<b>" not in page
+    english = html.unescape(re.search(r'<a href="([^"]*)" lang="en"', page)[1])
+    assert english == f"{address}&lang=en#cited"
+    switched = library.get(english)
+    assert language_of(switched) == "en"
+    assert marked_text(switched.text) == DOCUMENT[:7]
+    again = html.unescape(re.search(r'<a href="([^"]*)" lang="vi"', switched.text)[1])
+    assert again == f"{address}&lang=vi#cited"
+    assert language_of(library.get("/documents/doc.txt")) == "en"
+
+
+def test_the_language_of_a_document_of_any_name_is_switched(fake_embedder, source, tmp_path):
+    publication = Publication(tmp_path)
+    name = "한 50% ?&\"'#1.txt"
+    build_index(source({name: "문단이다.\n"}), publication, fake_embedder)
+    chat = Chat(Retriever(publication.open(fake_embedder), fake_embedder))
+    with TestClient(create_app(Settings(_env_file=None), chat)) as client:
+        page = client.get(f"/documents/{quote(name)}?lang=ko").text
+        switched = client.get(html.unescape(re.search(r'<a href="([^"]*)" lang="en"', page)[1]))
+    assert (switched.status_code, language_of(switched)) == (200, "en")
+
+
+def test_the_language_switch_leads_to_the_chat_where_there_is_no_page_to_show_again(client):
+    for page in (client.get("/none?x=1", headers={"Accept": "text/html"}), client.post("/", data={"question": "안녕"})):
+        assert '<a href="/?lang=vi" lang="vi"' in page.text
 
 
 def test_the_framed_source_page_is_the_document_alone(library):

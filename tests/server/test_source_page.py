@@ -1,9 +1,19 @@
+import io
+
+import docx
+import pytest
+from docx.oxml import OxmlElement
 from hypothesis import given
 from hypothesis import strategies as st
 
+from index.build import build_index
 from index.documents import Block, BlockKind, Document
+from index.loaders.docx import load_docx
+from index.loaders.html import load_html
 from index.loaders.markdown import load_markdown
+from index.loaders.tables import load_csv
 from index.loaders.text import load_text
+from index.publication import Publication
 from server.source_page import shown_blocks
 
 TEXT = (
@@ -63,6 +73,72 @@ def test_each_place_is_said_once_at_the_first_block_there():
         tuple(Block(BlockKind.PARAGRAPH, at, at + 1, 0, p) for at, p in zip(starts, places, strict=True)),
     )
     assert [block.place for block in shown_blocks(document, 0, 0)] == ["p. 1", "", "p. 2", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "headers"),
+    [
+        ("이름\t전화\n김\t010\n", 1),
+        ("이름\t전화 1\n김\t010\n", 0),
+        ("이름\t전화\n", 0),
+        ("이름\t전화\n김\t010\t서울\n", 0),
+    ],
+)
+def test_where_the_file_says_nothing_a_first_row_of_words_heads_the_columns(text, headers):
+    [table] = shown_blocks(load_text("doc.txt", text.encode()), 0, 0)
+    assert table.headers == headers
+
+
+def test_a_title_over_a_whole_sheet_heads_no_column():
+    [table] = shown_blocks(load_csv("a.csv", "연락처,\n이름,전화\n김,010\n".encode()), 0, 0)
+    assert [len(row) for row in table.rows] == [2, 2, 2]
+    assert table.headers == 0
+
+
+def test_a_markdown_table_says_its_header_whatever_is_in_it():
+    text = "| 2024 | 2025 |\n|---|---|\n| 가 | 나 |\n\n| 3 | 4 |\n|---|---|\n"
+    assert [table.headers for table in shown_blocks(load_markdown("doc.md", text.encode()), 0, 0)] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "headers"),
+    [
+        ("<thead><tr><th>연도</th><th>2025</th></tr></thead><tr><td>가</td><td>나</td></tr>", 1),
+        ("<tr><th></th><th>예산</th></tr><tr><th>계</th><th>억 원</th></tr><tr><th>가</th><td>1</td></tr>", 2),
+        ("<tr><th>신청</th><td>온라인</td></tr><tr><th>문의</th><td>전화</td></tr>", 0),
+        ("<tr><td>이름</td><td>전화</td></tr><tr><td>김</td><td>010</td></tr>", 1),
+    ],
+)
+def test_a_web_page_says_its_header_cells_or_nothing(rows, headers):
+    [table] = shown_blocks(load_html("a.html", f"<main><table>{rows}</table></main>".encode()), 0, 0)
+    assert table.headers == headers
+
+
+def test_word_says_its_header_by_repeating_it():
+    document = docx.Document()
+    table = document.add_table(3, 2)
+    for cell, text in zip((cell for row in table.rows for cell in row.cells), "가나다라마바", strict=True):
+        cell.text = text
+    shown = []
+    for repeated in (0, 2):
+        for row in table.rows[:repeated]:
+            row._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
+        file = io.BytesIO()
+        document.save(file)
+        shown += shown_blocks(load_docx("a.docx", file.getvalue()), 0, 0)
+    assert [block.headers for block in shown] == [1, 2]
+
+
+def test_what_a_file_says_of_its_headers_is_kept_in_the_index(fake_embedder, source, tmp_path):
+    publication = Publication(tmp_path)
+    files = {
+        "a.md": "| 2024 | 2025 |\n|---|---|\n| 가 | 나 |\n",
+        "b.html": "<table><tr><th>1</th><th>2</th></tr><tr><td>가</td></tr></table>",
+    }
+    build_index(source(files), publication, fake_embedder)
+    corpus = publication.open(fake_embedder).corpus
+    for name in files:
+        assert [block.is_header for block in corpus.document(name).blocks] == [True, False]
 
 
 def test_tables_with_a_blank_line_between_are_two():

@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import gzip
 import hashlib
 import html
@@ -10,7 +11,7 @@ from fastapi.testclient import TestClient
 from server.app import CONTENT_SECURITY_POLICY, create_app
 from server.messages import LANGUAGES, catalogue
 from server.settings import Settings
-from server.widget import Appearance, ink_on
+from server.widget import Appearance, LoaderArchive, ink_on, load_loader
 from tests.server.pages import visible_text
 
 PORTALS = "https://www.example.go.kr https://*.agency.go.kr"
@@ -104,6 +105,37 @@ def test_the_pinned_tag_names_the_very_bytes(widget_client):
 @pytest.mark.parametrize("version", ["0" * 16, "x", "../widget"])
 def test_another_version_of_the_loader_is_not_there(widget_client, version):
     assert widget_client.get(f"/widget-{version}.js").status_code == 404
+
+
+def test_a_tag_that_pins_a_version_outlives_an_update(settings, chat, widget_client, monkeypatch):
+    old = load_loader()
+    newer = dataclasses.replace(old, content=old.content + b"// newer\n", version="f" * 16)
+    monkeypatch.setattr("server.app.load_loader", lambda: newer)
+    monkeypatch.setattr("server.routes.widget.load_loader", lambda: newer)
+    with TestClient(create_app(settings, chat)) as updated:
+        assert updated.get("/widget.js").content == newer.content
+        kept = updated.get(f"/widget-{old.version}.js")
+    assert kept.content == old.content
+    assert "immutable" in kept.headers["cache-control"]
+
+
+def test_a_kept_loader_that_was_changed_is_not_served(tmp_path):
+    archive, loader = LoaderArchive(tmp_path), load_loader()
+    archive.keep(loader)
+    assert archive.find(loader.version) == loader
+    [kept] = (tmp_path / "loaders").iterdir()
+    kept.write_bytes(b"alert(1)")
+    assert archive.find(loader.version) is None
+    archive.keep(loader)
+    assert archive.find(loader.version) == loader
+    assert list((tmp_path / "loaders").iterdir()) == [kept]
+
+
+def test_where_no_loader_can_be_kept_the_chat_starts_and_the_log_says_so(settings, chat, tmp_path, caplog):
+    (tmp_path / "loaders").write_text("a file in the way")
+    with TestClient(create_app(settings.model_copy(update={"data_dir": tmp_path}), chat)) as client:
+        assert client.get("/widget.js").status_code == 200
+    assert "can't be kept for tags that pin it" in caplog.text
 
 
 # ----- how the portal wants it
@@ -205,6 +237,15 @@ def test_the_tag_holds_what_was_chosen_and_nothing_that_is_the_default(widget_cl
     )
     sample = html.unescape(re.search(r'data-sample="([^"]*)"', page)[1])
     assert 'data-greeting="Say &#34;hi&#34; &amp; &lt;b&gt;go&lt;/b&gt;"' in widget_client.get(sample).text
+
+
+def test_the_language_switch_keeps_what_staff_chose(widget_client):
+    page = widget_client.get("/widget", params={"data-title": 'A "B"', "pinned": "1", "lang": "ko"}).text
+    english = html.unescape(re.search(r'<a href="([^"]*)" lang="en"', page)[1])
+    switched = widget_client.get(english).text
+    assert '<html lang="en">' in switched
+    assert 'data-title="A &quot;B&quot;"' in tag_on(switched)
+    assert "integrity=" in tag_on(switched)
 
 
 def test_a_wrong_colour_is_told(widget_client):

@@ -4,6 +4,7 @@
 const HISTORY_LIMIT = 20;
 const QUESTION_LIMIT = 500;
 const COUNTER_FROM = 400;
+const SUGGESTIONS_SHOWN = 3;
 const QUIET_MS = 2_000; // a quick answer is announced only once, when it is there
 const STORAGE_KEY = "mundap.turns.2"; // count up when the shape of a reply changes
 
@@ -146,6 +147,12 @@ function citedSources(citations) {
 function nearestPassages(passages) {
   const items = passages.map(({ url, title, text }) => sourceItem(url, title, icon("quote"), text));
   return [element("h3", {}, t("chat.related")), element("ul", { class: "sources" }, ...items)];
+}
+
+/** Of what could be asked next, what was neither asked nor shown after an earlier answer. */
+function notShownBefore(questions) {
+  const known = new Set(turns.flatMap(({ question, reply }) => [question, ...reply.suggestions]));
+  return questions.filter((question) => !known.has(question)).slice(0, SUGGESTIONS_SHOWN);
 }
 
 function suggestionButtons(questions) {
@@ -390,10 +397,23 @@ function forgetTurns() {
   }
 }
 
+/** The key of what Mundap says itself, such as a refusal; undefined of an answer. */
+function noticeKey({ answer }) {
+  return Object.keys(messages).find((key) => key.startsWith("reply.") && messages[key] === answer);
+}
+
+/** A turn in the language that the page has now: quotes stay as they are, questions to go on with don't fit any more. */
+function translated({ question, reply, said, notice = noticeKey(reply) }) {
+  const { lang } = document.documentElement;
+  const suggestions = reply.lang === lang ? reply.suggestions : [];
+  const inLanguage = notice in messages ? { answer: t(notice), lang } : {};
+  return { question, said, notice, reply: { ...reply, ...inLanguage, suggestions } };
+}
+
 function restoreTurns() {
   const posted = JSON.parse(byId("posted-turns").textContent);
   turnList.replaceChildren();
-  turns = posted.length ? posted : savedTurns();
+  turns = (posted.length ? posted : savedTurns()).map(translated);
   for (const { question, reply, said } of turns) showReply(addTurn(question), question, reply, said);
   saveTurns();
 }
@@ -484,8 +504,9 @@ async function ask(question, turn = addTurn(question)) {
   turn.scrollIntoView({ block: "start", behavior: reducedMotion.matches ? "auto" : "smooth" });
   try {
     reply = await streamReply(turn, question, running.signal);
+    reply.suggestions = notShownBefore(reply.suggestions);
     showReply(turn, question, reply);
-    turns.push({ question, reply });
+    turns.push({ question, reply, notice: noticeKey(reply) });
     saveTurns();
     announce(`${t("chat.ready")} ${t(`status.${reply.status}`)}`);
   } catch (failure) {

@@ -1,4 +1,5 @@
 // The chat in the frame of a portal's page: takes the page's colour, and talks with the loader that made the frame.
+// The loader may be an older one, which a tag has pinned: what is said between the two is only ever added to.
 // It stands in the head without waiting, so that the first thing painted has the right colour.
 (() => {
   "use strict";

@@ -32,6 +32,9 @@ async function update() {
     // What is the same is not put in anew: a screen reader would read it out again.
     if (shown.textContent !== part.textContent) shown.replaceChildren(...part.childNodes);
   }
+  for (const link of document.querySelectorAll(".languages a")) {
+    link.href = page.querySelector(`.languages a[lang="${link.lang}"]`).getAttribute("href");
+  }
   history.replaceState(null, "", wanted());
   const { sample } = page.getElementById("preview").dataset;
   if (sample === preview.dataset.sample) return;
