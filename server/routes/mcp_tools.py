@@ -113,7 +113,7 @@ class ToolServer(MCPServer[None]):
 
         Says so when the documents don't answer. Earlier questions are not remembered.
         """
-        reply = ChatResponse.of(self._open_chat().answer_question(question, lang=language))
+        reply = ChatResponse.of(self._open_chat().answer_question(question, (), language))
         return AskResult(
             status=reply.status, lang=reply.lang, answer=reply.answer, sentences=reply.sentences,
             citations=[self._linked(citation) for citation in reply.citations],
