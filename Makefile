@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint bench bench-page screenshots lock clean
+.PHONY: help install serve test lint bench bench-build bench-page screenshots lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -23,6 +23,9 @@ lint: .venv/dev ## check style and types
 
 bench: .venv/dev ## measure what a question costs beside its embedding
 	$(BIN)/python -m eval.benchmarks.latency
+
+bench-build: .venv/dev ## measure what a build costs beside its embedding, and when little has changed
+	$(BIN)/python -m eval.benchmarks.build
 
 bench-page: .venv/dev chromium ## measure how soon the page shows what the server sends
 	$(BIN)/python -m tests.e2e.measure_first_text

@@ -1,21 +1,21 @@
 """A source folder to a published version of the index."""
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
+from index.build_cache import FILE, BuildCache
 from index.chunking import Chunking, split_into_passages
 from index.corpus import AnalysedPassage, write_corpus
 from index.dense import FaissStore
 from index.documents import Document, Passage, Sentence
 from index.embedding import SentenceTransformerEmbedder
 from index.errors import GateError, IndexMissing, InputError, PublishedIndexError
+from index.inputs import inputs_digest, package_versions
 from index.lexical import Bm25Store
 from index.loaders import SourceFile, load_document, read_source_files
 from index.loaders.process import ParserProcess
@@ -31,16 +31,6 @@ from index.publication import (
     open_folder,
 )
 
-# Whatever changes terms, sentences or vectors when it changes.
-_PACKAGES = (
-    "faiss-cpu",
-    "kiwipiepy",
-    "sentencex",
-    "snowballstemmer",
-    "tantivy",
-    "sentence-transformers",
-    "onnxruntime",
-)
 _EMBEDDING_BATCH = 256
 
 Progress = Callable[[str, int, int], None]
@@ -50,7 +40,12 @@ Suggest = Callable[[PublishedIndex, Progress], Sequence[Suggestion]]
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build did with each source file, against the version that was published before."""
+    """What a build did with each source file, against the version that was published before.
+
+    `renamed` maps the new name of a document to the old one, `skipped` a file to the reason. Of the `passages` and
+    `sentences` of the version, `embedded_passages` and `embedded_sentences` were embedded in `embedding_seconds`; the
+    vectors of the others were known. `notes` are sentences about what else is worth knowing.
+    """
 
     version: str
     published: bool
@@ -61,6 +56,22 @@ class BuildReport:
     skipped: dict[str, str] = field(default_factory=dict)
     passages: int = 0
     sentences: int = 0
+    renamed: dict[str, str] = field(default_factory=dict)
+    embedded_passages: int = 0
+    embedded_sentences: int = 0
+    embedding_seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Embedding:
+    """Vectors, float32 (n, d), of passages and of sentences, and how many of them were not known before."""
+
+    passages: np.ndarray
+    sentences: np.ndarray
+    new_passages: int
+    new_sentences: int
+    seconds: float
 
 
 def build_index(
@@ -72,8 +83,9 @@ def build_index(
     suggest: Suggest = lambda index, progress: (),
     judge: Callable[[PublishedIndex], None] = lambda index: None,
 ) -> BuildReport:
-    """Load, chunk, embed, write aside, verify and publish. With nothing changed since the last build, do nothing.
+    """Load, chunk, analyse, embed, write aside, verify and publish. With nothing changed, do nothing.
 
+    Only what is new since earlier builds is worked out; the rest comes from a cache beside the versions.
     `suggest` is given the finished index and returns the questions that its manifest shall suggest. `judge` is given it
     before it is published, and also the published one when nothing changed. When it raises, the old index stays.
 
@@ -82,25 +94,25 @@ def build_index(
     """
     chunking = chunking or Chunking()
     files = list(read_source_files(source))
-    inputs = _inputs_digest(files, embedder, chunking)
+    inputs = _inputs(files, embedder, chunking)
     before = published_manifest(publication)
     if before and before.inputs == inputs and _is_usable(publication, embedder):
         judge(publication.open(embedder))
         return _report(before, before, published=False)
 
-    with publication.writing() as aside:
-        documents, skipped = load_documents(files, progress)
+    with publication.writing() as aside, BuildCache(publication.folder / FILE) as cache:
+        documents, skipped = load_documents(files, progress, cache)
         if not documents:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in list(skipped.items())[:3])
             raise InputError(
                 f"The source folder {source} holds no document that can be read ({reasons or 'it is empty'})"
             )
-        passages = _chunk(documents, chunking, progress)
-        passage_vectors, sentence_vectors = _embed(passages, embedder, progress)
-        analysed = _analyse(passages, progress)
+        analysed = _analyse(documents, chunking, cache, progress)
+        embedding = _embed([one.passage for one in analysed], embedder, cache, progress)
+        cache.thin()
         Bm25Store.write([_lexical_terms(one) for one in analysed], aside)
-        FaissStore.write(passage_vectors, aside)
-        write_corpus(aside, documents, analysed, sentence_vectors)
+        FaissStore.write(embedding.passages, aside)
+        write_corpus(aside, documents, analysed, embedding.sentences)
         now = datetime.now(UTC)
         manifest = Manifest(
             version=f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{inputs[:8]}",
@@ -110,10 +122,10 @@ def build_index(
             embedding_model=embedder.name,
             dimension=embedder.dimension,
             chunking=asdict(chunking),
-            packages={package: metadata.version(package) for package in _PACKAGES},
+            packages=package_versions(),
             documents={document.doc_id: document.digest for document in documents},
-            passages=len(passages),
-            sentences=len(sentence_vectors),
+            passages=len(analysed),
+            sentences=len(embedding.sentences),
             skipped=skipped,
             files=file_digests(aside),
         )
@@ -126,7 +138,31 @@ def build_index(
             raise
         publication.publish(aside, manifest)
         publication.settle(inputs)
-    return _report(before, manifest, published=True)
+    return replace(
+        _report(before, manifest, published=True),
+        embedded_passages=embedding.new_passages,
+        embedded_sentences=embedding.new_sentences,
+        embedding_seconds=round(embedding.seconds, 3),
+        notes=cache.notes,
+    )
+
+
+def report_if_unchanged(source: Path, publication: Publication, model: str) -> BuildReport | None:
+    """Return the report of a build that finds nothing to do, or None where there is something; it needs no model.
+
+    `model` is the identity of the embedding model; where it isn't known, None is returned.
+
+    Raises:
+        InputError: the source folder is missing.
+    """
+    before = published_manifest(publication)
+    if not model or not before or before.inputs != inputs_digest(read_source_files(source), model, Chunking()):
+        return None
+    try:
+        publication.verify(before.version)
+    except PublishedIndexError:
+        return None
+    return _report(before, before, published=False)
 
 
 def build_if_stale(
@@ -147,7 +183,7 @@ def build_if_stale(
         publication.open(embedder)
     except IndexMissing:
         return build_index(source, publication, embedder, progress=progress, suggest=suggest)
-    if publication.settled() == _inputs_digest(list(read_source_files(source)), embedder, Chunking()):
+    if publication.settled() == _inputs(read_source_files(source), embedder, Chunking()):
         return None
     return build_index(source, publication, embedder, progress=progress, suggest=suggest)
 
@@ -160,10 +196,8 @@ def published_manifest(publication: Publication) -> Manifest | None:
         return None
 
 
-def _inputs_digest(files: list[SourceFile], embedder: SentenceTransformerEmbedder, chunking: Chunking) -> str:
-    packages = {package: metadata.version(package) for package in _PACKAGES}
-    parts = [FORMAT, embedder.name, asdict(chunking), packages, [[file.doc_id, file.digest] for file in files]]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+def _inputs(files: Iterable[SourceFile], embedder: SentenceTransformerEmbedder, chunking: Chunking) -> str:
+    return inputs_digest(files, embedder.identity or embedder.name, chunking)
 
 
 def _is_usable(publication: Publication, embedder: SentenceTransformerEmbedder) -> bool:
@@ -176,9 +210,14 @@ def _is_usable(publication: Publication, embedder: SentenceTransformerEmbedder) 
 
 
 def load_documents(
-    files: list[SourceFile], progress: Progress = lambda step, done, total: None
+    files: list[SourceFile],
+    progress: Progress = lambda step, done, total: None,
+    cache: BuildCache | None = None,
 ) -> tuple[list[Document], dict[str, str]]:
-    """Return the documents of all files that can be read, and of every other file the reason why not."""
+    """Return the documents of all files that can be read, and of every other file the reason why not.
+
+    A file that `cache` knows is not parsed again.
+    """
     documents: list[Document] = []
     skipped: dict[str, str] = {}
     first_of_digest: dict[str, str] = {}
@@ -187,7 +226,11 @@ def load_documents(
             try:
                 if file.reason:
                     raise InputError(file.reason)
-                document = load_document(file, parser.parse)
+                document = cache.document(file.doc_id, file.digest) if cache else None
+                if document is None:
+                    document = load_document(file, parser.parse)
+                    if cache:
+                        cache.keep_document(file.digest, document)
                 twin = first_of_digest.setdefault(document.digest, file.doc_id)
                 if twin != file.doc_id:
                     raise InputError(f"the same text as {twin}")
@@ -198,36 +241,64 @@ def load_documents(
     return documents, skipped
 
 
-def _chunk(documents: list[Document], chunking: Chunking, progress: Progress) -> list[Passage]:
-    passages: list[Passage] = []
-    for done, document in enumerate(documents, 1):
-        passages += split_into_passages(document, chunking)
-        progress("Splitting", done, len(documents))
-    return passages
+def _analyse(
+    documents: list[Document], chunking: Chunking, cache: BuildCache, progress: Progress
+) -> list[AnalysedPassage]:
+    known = {document.doc_id: cache.passages(document, chunking) for document in documents}
+    new = [document for document in documents if known[document.doc_id] is None]
+    split = []
+    for done, document in enumerate(new, 1):
+        split.append(split_into_passages(document, chunking))
+        progress("Splitting", done, len(new))
+    done, total = 0, sum(len(passages) for passages in split)
+    for document, passages in zip(new, split, strict=True):
+        analysed = [_with_terms(passage) for passage in passages]
+        cache.keep_passages(document, chunking, analysed)
+        known[document.doc_id] = analysed
+        done += len(passages)
+        progress("Analysing", done, total)
+    return [analysed for document in documents for analysed in known[document.doc_id] or ()]
 
 
 def _embed(
-    passages: list[Passage], embedder: SentenceTransformerEmbedder, progress: Progress
-) -> tuple[np.ndarray, np.ndarray]:
+    passages: list[Passage], embedder: SentenceTransformerEmbedder, cache: BuildCache, progress: Progress
+) -> _Embedding:
     texts = [embedding_input(passage.context, passage.text) for passage in passages]
     texts += [_told(passage, sentence) for passage in passages for sentence in passage.sentences]
     vectors = np.empty((len(texts), embedder.dimension), dtype=np.float32)
+    places: dict[str, list[int]] = {}
+    for at, text in enumerate(texts):
+        places.setdefault(text, []).append(at)
+    new = []
+    for text, found_at in places.items():
+        vector = cache.vector(embedder.identity, text, embedder.dimension)
+        if vector is None:
+            new.append(text)
+        else:
+            vectors[found_at] = vector
     # Sorted by length a batch holds little padding, which is most of what embedding costs.
-    order = sorted(range(len(texts)), key=lambda at: -len(texts[at]))
-    for start in range(0, len(order), _EMBEDDING_BATCH):
-        batch = order[start : start + _EMBEDDING_BATCH]
-        vectors[batch] = embedder.embed_passages([texts[at] for at in batch])
-        progress("Embedding", start + len(batch), len(order))
-    return vectors[: len(passages)], vectors[len(passages) :]
+    new.sort(key=lambda text: -len(text))
+    started = time.perf_counter()
+    for start in range(0, len(new), _EMBEDDING_BATCH):
+        batch = new[start : start + _EMBEDDING_BATCH]
+        made = embedder.embed_passages(batch)
+        cache.keep_vectors(embedder.identity, batch, made)
+        for text, vector in zip(batch, made, strict=True):
+            vectors[places[text]] = vector
+        progress("Embedding", start + len(batch), len(new))
+    new_passages = sum(places[text][0] < len(passages) for text in new)
+    return _Embedding(
+        passages=vectors[: len(passages)],
+        sentences=vectors[len(passages) :],
+        new_passages=new_passages,
+        new_sentences=len(new) - new_passages,
+        seconds=time.perf_counter() - started,
+    )
 
 
-def _analyse(passages: list[Passage], progress: Progress) -> list[AnalysedPassage]:
-    analysed = []
-    for done, passage in enumerate(passages, 1):
-        sentence_terms = [search_terms(_told(passage, sentence)) for sentence in passage.sentences]
-        analysed.append(AnalysedPassage(passage, search_terms("\n".join(passage.context)), sentence_terms))
-        progress("Analysing", done, len(passages))
-    return analysed
+def _with_terms(passage: Passage) -> AnalysedPassage:
+    sentence_terms = [search_terms(_told(passage, sentence)) for sentence in passage.sentences]
+    return AnalysedPassage(passage, search_terms("\n".join(passage.context)), sentence_terms)
 
 
 def _told(passage: Passage, sentence: Sentence) -> str:
@@ -240,14 +311,17 @@ def _lexical_terms(analysed: AnalysedPassage) -> list[str]:
 
 def _report(before: Manifest | None, after: Manifest, published: bool) -> BuildReport:
     old, new = before.documents if before else {}, after.documents
+    gone = {digest: name for name, digest in old.items() if name not in new}
+    renamed = {name: gone[digest] for name, digest in new.items() if name not in old and digest in gone}
     return BuildReport(
         version=after.version,
         published=published,
-        added=sorted(new.keys() - old.keys()),
+        added=sorted(new.keys() - old.keys() - renamed.keys()),
         changed=sorted(name for name in new.keys() & old.keys() if new[name] != old[name]),
-        removed=sorted(old.keys() - new.keys()),
+        removed=sorted(old.keys() - new.keys() - set(renamed.values())),
         unchanged=sorted(name for name in new.keys() & old.keys() if new[name] == old[name]),
         skipped=after.skipped,
         passages=after.passages,
         sentences=after.sentences,
+        renamed=renamed,
     )

@@ -85,10 +85,15 @@ def bundled_model_folder(cache: Path, progress: Progress = lambda message: None)
         _assemble(weights_file, aside, progress)
         progress("The embedding model is ready")
 
-    return assembled_folder(cache / f"{MODEL_NAME}-{_recipe_digest()[:12]}", assemble)
+    return assembled_folder(cache / f"{MODEL_NAME}-{recipe_digest()[:12]}", assemble)
 
 
-def _recipe_digest() -> str:
+def recipe_digest() -> str:
+    """Return the digest of all that an assembled folder depends on.
+
+    Raises:
+        ModelError: a package is missing.
+    """
     try:
         versions = [f"{package}=={metadata.version(package)}" for package in RECIPE_PACKAGES]
     except metadata.PackageNotFoundError as error:

@@ -1,30 +1,36 @@
 """Texts to vectors, by sentence-transformers."""
 
+import hashlib
+import json
 import logging
 import os
 import warnings
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from index.assembly import Progress
-from index.bundled_model import MODEL_NAME, bundled_model_folder
+from index.assembly import Progress, file_digest
+from index.bundled_model import MODEL_NAME, bundled_model_folder, recipe_digest
 from index.errors import ModelError
 
 BUNDLED = "bundled"
+# Whatever changes the vectors of the same weights when it changes.
+_PACKAGES = ("onnxruntime", "sentence-transformers", "tokenizers", "torch", "transformers")
 
 
 class SentenceTransformerEmbedder:
     """Any sentence-transformers model, with the model's own prompts for questions and passages.
 
     `name` says which model it is in manifests and messages; `dimension` is the length of its vectors; `folder` is that
-    of the bundled model, None for others.
+    of the bundled model, None for others; `identity` is what `model_identity` says of it, "" where nothing is known.
     """
 
-    def __init__(self, name: str, model: Any, folder: Path | None = None) -> None:
+    def __init__(self, name: str, model: Any, folder: Path | None = None, identity: str = "") -> None:
         self.name = name
         self.folder = folder
+        self.identity = identity
         self.dimension: int = model.get_embedding_dimension()
         self._model = model
 
@@ -57,11 +63,49 @@ def load_embedder(model: str, cache: Path, progress: Progress = lambda message: 
     _quiet_libraries()
     if model == BUNDLED:
         folder = bundled_model_folder(cache, progress)
-        return SentenceTransformerEmbedder(MODEL_NAME, _load_onnx(folder), folder)
+        return SentenceTransformerEmbedder(MODEL_NAME, _load_onnx(folder), folder, model_identity(model))
     try:
-        return SentenceTransformerEmbedder(model, _load_any(model))
+        loaded = _load_any(model)
     except Exception as error:
         raise ModelError.loading(f"The embedding model {model}", error, "MUNDAP_EMBEDDING_MODEL") from error
+    # A hub has been asked by now, so what is in its cache is what was loaded.
+    return SentenceTransformerEmbedder(model, loaded, identity=model_identity(str(_hub_folder(model) or model)))
+
+
+def model_identity(model: str) -> str:
+    """Return the digest of all that the vectors of `model` depend on, or "" where only loading it will show that.
+
+    It is known of the bundled model and of folders, whose every file counts.
+
+    Raises:
+        ModelError: the package of the bundled model is missing.
+    """
+    if model == BUNDLED:
+        weights = recipe_digest()
+    elif Path(model).is_dir():
+        try:
+            files = sorted(path for path in Path(model).rglob("*") if path.is_file())
+            weights = json.dumps([[path.relative_to(model).as_posix(), file_digest(path)] for path in files])
+        except OSError:
+            return ""  # loading it says more
+    else:
+        return ""
+    versions = [f"{package}=={metadata.version(package)}" for package in _PACKAGES]
+    return hashlib.sha256(json.dumps([weights, versions]).encode()).hexdigest()
+
+
+def _hub_folder(model: str) -> Path | None:
+    """Return where a hub's library keeps the files of the model of that name; None where it has none."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    # Names without an owner are those of sentence-transformers itself.
+    for name in (model, f"sentence-transformers/{model}"):
+        try:
+            return Path(snapshot_download(name, local_files_only=True))
+        except (HFValidationError, LocalEntryNotFoundError):
+            continue
+    return None
 
 
 def _quiet_libraries() -> None:

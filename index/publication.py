@@ -2,6 +2,7 @@
 
 <data>/index/versions/<version>/    one folder a version, never changed after it is written
 <data>/index/current                the name of the published version; replaced by one atomic rename
+<data>/index/cache.sqlite           what earlier builds worked out; see build_cache.py
 <data>/index/lock                   held while a version is built or published
 """
 

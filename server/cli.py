@@ -7,9 +7,9 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -201,13 +201,29 @@ def offer_tools(
 def index_build(
     source: Annotated[Path | None, typer.Option(help="Folder to index.  [default: MUNDAP_SOURCE_DIR]")] = None,
     gate: Annotated[bool, typer.Option(help="Publish only when every gate of the evaluation holds.")] = False,
+    keep_watching: Annotated[
+        bool, typer.Option("--watch", help="Build again whenever the folder has changed, until Ctrl-C.")
+    ] = False,
 ) -> None:
-    """Load, split, embed, write aside, verify, and publish in one step."""
+    """Load, split, embed what is new, write aside, verify, and publish in one step. Nothing new takes a moment."""
+    from index.build import report_if_unchanged
+    from index.embedding import model_identity
+
     settings = _settings()
-    models = _load_models(settings)
-    judge = _gate_judge(settings, models) if gate else None
-    report = _build(settings, source or settings.source_dir, models, judge)
-    _print_report(report, sys.stdout)
+    folder = source or settings.source_dir
+    models = cache(lambda: _load_models(settings))
+
+    def build() -> None:
+        # The models take seconds to load, so that is put off until there is something to do with them.
+        identity = "" if gate else model_identity(settings.embedding_model)
+        report = report_if_unchanged(folder, _publication(), identity)
+        if not report:
+            report = _build(settings, folder, models(), _gate_judge(settings, models()) if gate else None)
+        _print_report(report, sys.stdout)
+
+    if keep_watching:
+        _watch(folder, build)
+    build()
 
 
 @index_app.command("list")
@@ -341,19 +357,52 @@ def show_settings() -> None:
         print(f"{variable}={shown}\n    {field.description} Default: {defaults[variable] or 'empty'}.")
 
 
+def _watch(source: Path, build: Callable[[], None]) -> NoReturn:
+    """Build now and whenever `source` has changed; what fails is told. Ctrl-C and SIGTERM end it without a failure."""
+    from index.watch import watch
+
+    def build_or_tell() -> bool:
+        try:
+            build()
+        except Exception as error:  # whatever it is, it may be gone by the next change
+            print(f"mundap: {str(error) or type(error).__name__}", file=sys.stderr)
+            # A gate that refused the documents would refuse the same ones again.
+            return isinstance(error, GateError)
+        finally:
+            sys.stdout.flush()
+        return True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(DONE))
+    print(f"Mundap watches {source}; Ctrl-C ends it", file=sys.stderr)
+    watch(source, build_or_tell)
+
+
 def _print_report(report: "BuildReport", to: TextIO) -> None:
     for what in ("added", "changed", "removed"):
         for doc_id in getattr(report, what):
             print(f"{what:9}  {doc_id}", file=to)
+    for doc_id, old in report.renamed.items():
+        print(f"{'renamed':9}  {old} -> {doc_id}", file=to)
     for doc_id, reason in report.skipped.items():
         print(f"{'skipped':9}  {doc_id}: {reason}", file=to)
+    for note in report.notes:
+        print(note, file=to)
     state = "published" if report.published else "nothing changed; still published:"
     print(
         f"{state} {report.version}: {len(report.added)} added, {len(report.changed)} changed, "
-        f"{len(report.removed)} removed, {len(report.unchanged)} unchanged, {len(report.skipped)} skipped; "
-        f"{report.passages} passages, {report.sentences} sentences",
+        f"{len(report.removed)} removed, {len(report.renamed)} renamed, {len(report.unchanged)} unchanged, "
+        f"{len(report.skipped)} skipped; {report.passages} passages, {report.sentences} sentences",
         file=to,
     )
+    if report.published:
+        known = report.passages - report.embedded_passages, report.sentences - report.embedded_sentences
+        rate = report.embedded_sentences / report.embedding_seconds if report.embedding_seconds else 0
+        print(
+            f"embedded {report.embedded_passages} passages and {report.embedded_sentences} sentences"
+            f"{f' ({rate:.0f} sentences a second)' if rate else ''}; {known[0]} and {known[1]} were known",
+            file=to,
+        )
 
 
 def _settings() -> "Settings":
@@ -438,9 +487,16 @@ def _gate_judge(settings: "Settings", models: "Models") -> "Callable[[PublishedI
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeftColumn
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            rate = task.finished_speed or task.speed
+            return Text(f"{rate:.0f}/s" if rate else "", style="progress.data.speed")
+
+    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeLeftColumn())
     bar = Progress(*columns, console=Console(stderr=True))
     tasks: dict[str, Any] = {}
 

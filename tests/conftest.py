@@ -33,6 +33,7 @@ class FakeEmbedder:
     def __init__(self, name: str = "fake", dimension: int = 32, seed: str = "") -> None:
         self.name = name
         self.dimension = dimension
+        self.identity = f"{name} {dimension} {seed}"
         self._seed = seed
 
     def embed_questions(self, texts: list[str]) -> np.ndarray:

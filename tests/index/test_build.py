@@ -87,12 +87,14 @@ def test_another_model_or_chunking_builds_anew(embedder, chunking, source, publi
     assert publication.open(embedder).manifest.dimension == embedder.dimension
 
 
-def test_a_renamed_file_builds_anew(source, publication, fake_embedder):
+def test_a_renamed_file_builds_anew_and_is_told_as_such(source, publication, fake_embedder):
     folder = source(FILES)
     build_index(folder, publication, fake_embedder)
     (folder / "a.txt").rename(folder / "z.txt")
     report = build_index(folder, publication, fake_embedder)
-    assert (report.added, report.removed) == (["z.txt"], ["a.txt"])
+    assert (report.renamed, report.added, report.removed) == ({"z.txt": "a.txt"}, [], [])
+    assert report.unchanged == ["b.md"]
+    assert texts(publication, fake_embedder).keys() == {"b.md", "z.txt"}
 
 
 def test_a_folder_without_a_readable_document_is_refused_and_the_old_version_stays(source, publication, fake_embedder):

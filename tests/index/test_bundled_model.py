@@ -112,7 +112,7 @@ def test_a_folder_of_another_recipe_is_left_alone(quick_assembly, tmp_path, monk
 def test_assembly_that_another_process_finished_first_serves_as_well(quick_assembly, tmp_path, monkeypatch):
     def overtaken(weights_file, aside, progress):
         monkeypatch.undo()
-        folder = tmp_path / f"{bundled_model.MODEL_NAME}-{bundled_model._recipe_digest()[:12]}"
+        folder = tmp_path / f"{bundled_model.MODEL_NAME}-{bundled_model.recipe_digest()[:12]}"
         folder.mkdir()
         (folder / "assembled.json").write_text(json.dumps({"files": {}}))
 

@@ -1,8 +1,16 @@
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from importlib import metadata
+
 import numpy as np
 import pytest
 
-from index.embedding import load_embedder
+from index.embedding import BUNDLED, load_embedder, model_identity
 from index.errors import ModelError
+from tests.conftest import REPO
 
 
 @pytest.fixture(params=["embedder", "fake_embedder"])
@@ -33,3 +41,45 @@ def test_a_sentence_in_another_language_is_nearer_than_another_sentence(embedder
 def test_a_folder_that_holds_no_model_is_a_model_error(tmp_path):
     with pytest.raises(ModelError, match="check MUNDAP_EMBEDDING_MODEL"):
         load_embedder(str(tmp_path), tmp_path)
+
+
+def test_a_model_is_identified_without_being_loaded(embedder):
+    assert len(embedder.identity) == 64
+    assert model_identity(BUNDLED) == embedder.identity
+
+
+def test_a_folder_is_identified_by_each_of_its_files(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text("{}")
+    first = model_identity(str(tmp_path))
+    status = (tmp_path / "model.safetensors").stat()
+    (tmp_path / "model.safetensors").write_bytes(b"Weights")
+    os.utime(tmp_path / "model.safetensors", ns=(status.st_atime_ns, status.st_mtime_ns))
+    second = model_identity(str(tmp_path))
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    assert len({first, second, model_identity(str(tmp_path))}) == 3
+
+
+def test_another_release_of_what_runs_a_model_is_another_identity(monkeypatch):
+    before = model_identity(BUNDLED)
+    monkeypatch.setattr(metadata, "version", lambda package, version=metadata.version: version(package) + ".post1")
+    assert model_identity(BUNDLED) != before
+
+
+def test_a_model_of_a_hub_is_identified_when_it_is_loaded(embedder, tmp_path):
+    snapshot = tmp_path / "hub" / "models--agency--small" / "snapshots" / ("0" * 40)
+    shutil.copytree(embedder.folder, snapshot, ignore=shutil.ignore_patterns("onnx"), copy_function=os.symlink)
+    references = snapshot.parents[1] / "refs"
+    references.mkdir()
+    (references / "main").write_text("0" * 40)
+    script = """
+        from pathlib import Path
+        from index.embedding import load_embedder, model_identity
+        assert model_identity("agency/small") == ""
+        print(load_embedder("agency/small", Path()).identity)
+    """
+    environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    run = subprocess.run(command, cwd=REPO, env=environment, capture_output=True, encoding="utf-8", check=True)
+    assert run.stdout.strip() == model_identity(str(snapshot)) != ""

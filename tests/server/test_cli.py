@@ -2,12 +2,16 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
+from index.errors import GateError
 from server.settings import Settings
+from tests.conftest import REPO
 from tests.server.test_chat_api import KEYS
 
 APEC = "APEC은 언제 창설되었나요?"
@@ -241,3 +245,58 @@ def test_a_reader_of_the_output_may_go_away(unbuffered):
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         running.stdout.close()
         assert running.stderr.read() == b""
+
+
+def test_a_build_with_nothing_changed_loads_no_model(settings, data_dir):
+    script = """
+        import sys
+        from server.cli import main
+        sys.argv = ["mundap", "index", "build"]
+        try:
+            main()
+        finally:
+            from index.morphemes import _load_kiwi
+            print("loaded:", *sorted({"torch", "transformers", "onnxruntime"} & sys.modules.keys()))
+            print("analysers:", _load_kiwi.cache_info().currsize)
+    """
+    environment = os.environ | {"MUNDAP_DATA_DIR": str(data_dir), "MUNDAP_SOURCE_DIR": str(settings.source_dir)}
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    run = subprocess.run(command, cwd=REPO, env=environment, capture_output=True, encoding="utf-8")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("nothing changed")
+    assert run.stdout.splitlines()[-2:] == ["loaded:", "analysers: 0"]
+
+
+def test_a_build_tells_what_was_renamed_and_how_much_was_embedded(mundap, source):
+    folder = source({"a.md": "# Apples\n\nApples are red.", "b.md": "# Bees\n\nBees make honey."})
+    build = ["index", "build", "--source", str(folder)]
+    assert re.search(
+        r"embedded 2 passages and 4 sentences \(\d+ sentences a second\); 0 and 0 were known", mundap(*build).stdout
+    )
+    (folder / "a.md").rename(folder / "c.md")
+    said = mundap(*build).stdout
+    assert "renamed    a.md -> c.md\n" in said
+    assert "1 renamed" in said
+    assert "embedded 0 passages and 0 sentences; 2 and 4 were known" in said
+
+
+def test_a_watched_build_that_a_gate_refused_waits_for_a_change_and_another_failure_does_not(
+    mundap, source, monkeypatch
+):
+    failures = iter([GateError("worse than before"), OSError("No space left on device")])
+    said = []
+
+    def watch(folder, build):
+        said.extend([build(), build()])
+        raise SystemExit
+
+    def fail(*arguments):
+        raise next(failures)
+
+    monkeypatch.setattr("index.watch.watch", watch)
+    monkeypatch.setattr("server.cli._build", fail)
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    run = mundap("index", "build", "--watch", "--source", str(source({"a.txt": "Apples."})))
+    signal.signal(signal.SIGINT, on_interrupt)
+    assert said == [True, False]
+    assert run.stderr.splitlines()[1:] == ["mundap: worse than before", "mundap: No space left on device"]

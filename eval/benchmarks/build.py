@@ -1,0 +1,156 @@
+"""What a build costs beside the embedding in it, and what it costs when little has changed: `make bench-build`.
+
+The documents have the size and the form of the press release in source_docs, each in other words. Their texts are
+embedded by the model alone, one half before the build and one after it, so that a noisy machine disturbs both alike.
+
+With many more documents it is measured what a build takes that finds nothing changed (the whole command, from start to
+end; its processor time tells more on a busy machine), and with one document changed and a tenth of the files renamed
+(its models being loaded). Vectors are made up for these, which saves an hour; so of one changed document all is
+measured but its embedding. No questions are suggested anywhere here: that takes the same time whatever the number of
+documents.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from index import morphemes
+from index.build import BuildReport, build_index
+from index.embedding import BUNDLED, SentenceTransformerEmbedder, load_embedder
+from index.publication import Publication
+from server.settings import Settings
+
+RELEASE = Path(__file__).resolve().parents[2] / "source_docs" / "한-미_기술번영_양해각서_체결.txt"
+Result = TypeVar("Result")
+_WORD = re.compile(r"([가-힣]{2,})")
+
+
+class _MadeUpVectors(SentenceTransformerEmbedder):
+    """Passes for the model that it is made of, keeps the texts, and gives vectors that depend on the text alone."""
+
+    def __init__(self, embedder: SentenceTransformerEmbedder) -> None:
+        super().__init__(embedder.name, embedder._model, embedder.folder, embedder.identity)
+        self.texts: dict[str, None] = {}
+
+    def embed_passages(self, texts: list[str], batch_size: int = 16) -> np.ndarray:  # noqa: ARG002 - the model's own
+        """Return float32 vectors of unit norm, shape (len(texts), dimension)."""
+        self.texts |= dict.fromkeys(texts)
+        seeds = [list(hashlib.sha256(text.encode()).digest()) for text in texts]
+        vectors = np.stack([np.random.default_rng(seed).standard_normal(self.dimension) for seed in seeds])
+        return self._vectors(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def main() -> None:
+    """Print the figures as a table and as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m eval.benchmarks.build")
+    parser.add_argument("--documents", type=int, default=60, help="how many are embedded [60]")
+    parser.add_argument("--known", type=int, default=1000, help="how many there are when little has changed [1000]")
+    options = parser.parse_args()
+    embedder = load_embedder(BUNDLED, Settings().model_cache)
+    morphemes.warm_up()
+    figures = measure_embedding(options.documents, embedder) | measure_changes(options.known, embedder)
+    for name, value in figures.items():
+        print(f"{name:26} {value:>9}")
+    print(json.dumps(figures))
+
+
+def measure_embedding(documents: int, embedder: SentenceTransformerEmbedder) -> dict[str, float]:
+    """Return the texts a second of a build of so many documents and of the model alone, and their ratio."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        source = _write_documents(folder / "source", documents)
+        rehearsal = _MadeUpVectors(embedder)
+        build_index(source, Publication(folder / "rehearsal"), rehearsal)
+        texts = list(rehearsal.texts)
+        embedder.embed_passages(texts[:16])
+        alone, _ = _timed(lambda: embedder.embed_passages(texts[::2]))
+        build, report = _timed(lambda: build_index(source, Publication(folder / "data"), embedder))
+        alone += _timed(lambda: embedder.embed_passages(texts[1::2]))[0]
+    if report.embedded_passages + report.embedded_sentences != len(texts):
+        raise AssertionError("the build and the model alone embedded different texts")
+    return {
+        "embedded_documents": documents,
+        "embedded_texts": len(texts),
+        "embedded_sentences": report.embedded_sentences,
+        "build_seconds": round(build, 2),
+        "embedding_seconds": report.embedding_seconds,
+        "build_texts_a_second": round(len(texts) / build, 2),
+        "model_texts_a_second": round(len(texts) / alone, 2),
+        "ratio": round(alone / build, 3),
+    }
+
+
+def measure_changes(documents: int, embedder: SentenceTransformerEmbedder) -> dict[str, float]:
+    """Return the seconds that builds take when little has changed, of so many documents."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        source = _write_documents(folder / "source", documents)
+        publication = Publication(folder / "data")
+        made_up = _MadeUpVectors(embedder)
+
+        def build() -> BuildReport:
+            return build_index(source, publication, made_up)
+
+        build()
+        variables = {"MUNDAP_SOURCE_DIR": str(source), "MUNDAP_DATA_DIR": str(folder / "data")}
+        command = [sys.executable, "-m", "server.cli", "index", "build"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        no_change, run = _timed(
+            lambda: subprocess.run(  # noqa: S603 - our own command
+                command, env=os.environ | variables, check=True, capture_output=True, encoding="utf-8"
+            )
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        first, *others = sorted(source.iterdir())
+        first.write_text(first.read_text(encoding="utf-8") + "\n이 문장은 새로 더한 것이다.\n", encoding="utf-8")
+        one_changed, changed = _timed(build)
+        for path in others[: documents // 10]:
+            path.rename(path.with_name(f"renamed-{path.name}"))
+        renaming, renamed = _timed(build)
+    embedded = renamed.embedded_passages + renamed.embedded_sentences
+    if "nothing changed" not in run.stdout or len(changed.changed) != 1 or embedded:
+        raise AssertionError("the builds did not find what was changed, or embedded what was known")
+    return {
+        "known_documents": documents,
+        "no_change_seconds": round(no_change, 2),
+        "no_change_cpu_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2),
+        "one_changed_seconds": round(one_changed, 2),
+        "renamed_documents": len(renamed.renamed),
+        "renamed_seconds": round(renaming, 2),
+    }
+
+
+def _write_documents(folder: Path, count: int) -> Path:
+    """Write releases in which each Korean word is another one of the release, drawn at random."""
+    folder.mkdir()
+    release = RELEASE.read_text(encoding="utf-8")
+    words = sorted(set(_WORD.findall(release)))
+    for number in range(count):
+        chance = random.Random(number)  # noqa: S311 - nothing secret
+        # Word by word, so that the text keeps its form.
+        parts = [chance.choice(words) if _WORD.fullmatch(part) else part for part in _WORD.split(release)]
+        (folder / f"{number:06}.txt").write_text("".join(parts), encoding="utf-8")
+    return folder
+
+
+def _timed(run: Callable[[], Result]) -> tuple[float, Result]:
+    started = time.perf_counter()
+    result = run()
+    return time.perf_counter() - started, result
+
+
+if __name__ == "__main__":
+    main()
