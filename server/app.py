@@ -24,7 +24,7 @@ from server.follower import Follower
 from server.framing import frame_ancestors
 from server.messages import message
 from server.problems import make_problem, problem_of
-from server.routes import admin, api, health, pages, widget
+from server.routes import admin, api, completions, health, pages, widget
 from server.routes.api import request_id_of
 from server.routes.schemas import Problem
 from server.settings import Settings
@@ -81,7 +81,7 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     app = FastAPI(title="Mundap", version=metadata.version("mundap"), lifespan=lifespan, docs_url=None, redoc_url=None)
     # Without a token there is nothing for the staff, not even a route that says no.
     for_staff = (admin.page_router, admin.router) if token else ()
-    for router in (api.router, health.router, pages.router, widget.router, *for_staff):
+    for router in (api.router, completions.router, health.router, pages.router, widget.router, *for_staff):
         app.include_router(router)
     app.mount("/static", _FreshFiles(directory=pages.WEB / "static"), name="static")
     app.add_exception_handler(MundapError, _on_error)
@@ -183,7 +183,10 @@ def _on_invalid_request(request: Request, error: Any) -> Response:
     # What was sent is not repeated: it may be huge, hostile or not even text.
     problems = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:5])
     detail = problems.encode("utf-8", "replace").decode("utf-8")[:500]
-    return _respond(request, make_problem(422, "invalid_request", detail, request_id_of(request)))
+    problem = make_problem(422, "invalid_request", detail, request_id_of(request))
+    if completions.has_errors_of_its_own(request):
+        return completions.invalid_request(problem, error.errors())
+    return _respond(request, problem)
 
 
 def _on_http_error(request: Request, error: Any) -> Response:
@@ -193,6 +196,8 @@ def _on_http_error(request: Request, error: Any) -> Response:
 
 
 def _respond(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    if completions.has_errors_of_its_own(request):
+        return completions.error_response(problem, headers)
     wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
     if not wants_page:
         return JSONResponse(problem.model_dump(), problem.status, headers, media_type="application/problem+json")

@@ -1,5 +1,6 @@
 """The `mundap` command. What takes long to import is imported by the command that needs it."""
 
+import logging
 import os
 import signal
 import socket
@@ -158,6 +159,50 @@ def search(
                 f"{text[:80]}"
             )
     raise typer.Exit(DONE if hits else NOTHING_FOUND)
+
+
+@app.command("mcp")
+def offer_tools(
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve HTTP, at /mcp, and not standard input and output.")
+    ] = False,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, by HTTP.  [default: MUNDAP_HOST]")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on, by HTTP.")] = 8001,
+    url: Annotated[
+        str | None, typer.Option(help="Address of the chat, for links.  [default: of MUNDAP_HOST and MUNDAP_PORT]")
+    ] = None,
+) -> None:
+    """Offer the tools ask, search and read_document to assistants, over the Model Context Protocol."""
+    try:
+        from server.routes.mcp_tools import ToolServer
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "mcp":
+            raise
+        problem = "The tools need the package mcp; run: pip install -c requirements.lock -e '.[mcp]'"
+        raise UsageError(problem) from error
+    from server.chat import CurrentChat
+
+    if url and not url.startswith(("http://", "https://")):
+        raise UsageError(f"Links can't begin with {url}; give --url an address that begins with https:// or http://")
+    settings = _settings()
+    _publication().current_version()
+    # Before the SDK does it, which would draw frames around what is logged.
+    logging.basicConfig()
+    open_chat = CurrentChat(settings)
+    server = ToolServer(open_chat, url or settings.address)
+    if not http:
+        server.run("stdio")
+        return
+    import uvicorn
+
+    from server.app import MAX_BODY_BYTES
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
+    host = host or settings.host
+    _check_address(host, port)
+    open_chat()
+    print(f"Mundap offers its tools at http://{host}:{port}/mcp", file=sys.stderr)
+    uvicorn.run(server.http_app(host, MAX_BODY_BYTES), host=host, port=port, log_level="warning", server_header=False)
 
 
 @index_app.command("build")

@@ -88,6 +88,12 @@ class Settings(BaseSettings):
         return self.database_url.get_secret_value() or f"sqlite:///{self.data_dir.resolve() / 'mundap.sqlite'}"
 
     @property
+    def address(self) -> str:
+        """Where the pages are reached on this machine."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
     def model_cache(self) -> Path:
         """Where assembled models are kept."""
         return self.data_dir / "models"

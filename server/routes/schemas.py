@@ -10,12 +10,15 @@ from index.retriever import Hit
 from server.answer import Answer
 from server.conversation import MAX_QUESTION_CHARACTERS, Turn
 
+MAX_HISTORY_TURNS = 20
+MAX_TURN_CHARACTERS = 8_000
+
 
 class HistoryTurn(BaseModel):
     """One earlier message of the conversation."""
 
     role: Literal["user", "assistant"]
-    content: Annotated[str, Field(max_length=8_000)]
+    content: Annotated[str, Field(max_length=MAX_TURN_CHARACTERS)]
 
     def turn(self) -> Turn:
         """Return it as the chat takes it."""
@@ -28,7 +31,7 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     question: Annotated[str, Field(description=f"1 to {MAX_QUESTION_CHARACTERS} characters")]
-    history: Annotated[list[HistoryTurn], Field(max_length=20)] = []
+    history: Annotated[list[HistoryTurn], Field(max_length=MAX_HISTORY_TURNS)] = []
     lang: Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")] | None = None
 
 
