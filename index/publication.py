@@ -332,9 +332,12 @@ class Publication:
         return open_folder(self._versions / version, self.verify(version), embedder)
 
     def kept_manifest(self, version: str) -> Manifest | None:
-        """Return the manifest of the version of that name, whoever gave it, or None where none is kept."""
+        """Return the manifest of the version of that name, whoever gave it, or None where none is kept.
+
+        One that is held counts as none: nobody but the staff may see it before it is published.
+        """
         # Found by looking through the folder: a name from outside never becomes part of a path.
-        if version not in self._names():
+        if version not in self._names() or version in self.held():
             return None
         try:
             return self.manifest(version)

@@ -162,6 +162,16 @@ def test_a_name_that_leads_out_of_the_folder_of_versions_finds_no_manifest_there
         get(f"/documents/secret.txt?version={name}", status=404)
 
 
+def test_the_text_of_a_version_that_is_held_is_shown_to_nobody(source, publish, publication, get, fake_embedder):
+    publish({"a.txt": "The one text."})
+    held = build_index(source({"a.txt": "The secret text."}), publication, fake_embedder, hold=True).version
+    page = get(f"/documents/a.txt?{SPAN}&version={held}")
+    assert "secret" not in page
+    assert notice_in(page) == TEXTS["page.earlier_unknown"]
+    publication.publish_kept(held)
+    assert marked_text(get(f"/documents/a.txt?{SPAN}&version={held}")) == "secr"
+
+
 def test_a_version_that_was_thinned_out_is_one_that_is_not_kept(publish, get):
     old = publish({"a.txt": "The one text."})
     for n in range(3):
