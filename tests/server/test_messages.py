@@ -11,7 +11,10 @@ from server.messages import LANGUAGES, LOCALES, catalogue
 from server.routes.schemas import FeedbackRequest
 
 REPO = Path(__file__).resolve().parents[2]
-KEY = re.compile(r"""["']((?:page|chat|feedback|status|reply|error|widget|admin)\.(?!html\b|js\b)[a-z_]+)["']""")
+# "chat.completion" is what OpenAI calls a reply.
+KEY = re.compile(
+    r"""["']((?:page|chat|feedback|status|reply|error|widget|admin)\.(?!html\b|js\b|completion\b)[a-z_]+)["']"""
+)
 QUESTION_ERROR = re.compile(r'QuestionError\(\s*"(\w+)"')
 
 
