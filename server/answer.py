@@ -60,6 +60,8 @@ class RelatedPassage:
     start: int
     end: int
     text: str
+    date: str
+    department: str
 
     @property
     def url(self) -> str:

@@ -117,7 +117,7 @@ class Chat:
                     confidence=found.confidence,
                 )  # fmt: skip
             case Finding.NEAR:
-                related = tuple(_related(hit) for hit in found.nearest)
+                related = tuple(self._related(hit) for hit in found.nearest)
                 text = message(language, "reply.related")
                 return Answer(
                     _new_id(), AnswerStatus.RELATED, language, text, self.version, related=related,
@@ -137,6 +137,14 @@ class Chat:
         return Citation(
             n, passage.doc_id, document.title, passage.passage_id, sentence.start, sentence.end, candidate.text,
             named_phrase(candidate), document.date, document.department,
+        )  # fmt: skip
+
+    def _related(self, hit: Hit) -> RelatedPassage:
+        passage = hit.passage
+        document = self.document(passage.doc_id)
+        return RelatedPassage(
+            passage.doc_id, document.title, passage.passage_id, passage.start, passage.end, passage.text,
+            document.date, document.department,
         )  # fmt: skip
 
 
@@ -210,13 +218,6 @@ def load_models(settings: Settings, progress: Progress | None = None) -> Models:
 def _warm_up_languages() -> None:
     morphemes.warm_up()
     asker_language("warm up")
-
-
-def _related(hit: Hit) -> RelatedPassage:
-    passage = hit.passage
-    return RelatedPassage(
-        passage.doc_id, passage.context[0], passage.passage_id, passage.start, passage.end, passage.text
-    )
 
 
 def _new_id() -> str:

@@ -89,6 +89,8 @@ class RelatedModel(BaseModel):
     start: int
     end: int
     text: str
+    date: str
+    department: str
     url: str
 
 
@@ -128,7 +130,7 @@ class ChatResponse(BaseModel):
             related=[
                 RelatedModel(
                     doc_id=r.doc_id, title=r.title, passage_id=r.passage_id, start=r.start, end=r.end, text=r.text,
-                    url=r.url,
+                    date=r.date, department=r.department, url=r.url,
                 )
                 for r in answer.related
             ],

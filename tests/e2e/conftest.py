@@ -24,6 +24,11 @@ def send(page: Page, question: str) -> None:
     page.keyboard.press("Enter")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Drive the browser last: Playwright runs an event loop in this thread until the end, so no other can run there."""
+    items.sort(key=lambda item: "e2e" in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     executable = shutil.which("chromium")

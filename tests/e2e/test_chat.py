@@ -6,6 +6,7 @@ import time
 from urllib.parse import unquote
 
 import pytest
+from playwright.sync_api import expect
 
 from server.app import create_app
 from server.messages import LANGUAGES, catalogue
@@ -41,6 +42,8 @@ def test_an_answer_opens_its_source_with_exactly_the_cited_text_marked_and_in_vi
     page = open_page(site)
     ask(page, APEC)
     assert page.locator(".sentence").all_inner_texts() == [f"{FOUNDED}[1]"]
+    # Whatever turns the direction of the sentence, the citation stays behind it.
+    assert page.locator(".sentence bdi").all_inner_texts() == [FOUNDED]
     frame = open_source(page)
     assert "".join(frame.locator("mark").all_inner_texts()) == FOUNDED
     top = frame.locator("mark").first.evaluate("mark => mark.getBoundingClientRect().top")
@@ -337,6 +340,27 @@ def test_a_server_that_goes_away_in_the_middle_of_an_answer_leaves_what_came(ope
         assert page.locator(".sentence").inner_text() == "첫 문장이다."
         assert page.get_by_role("button", name=KOREAN["chat.retry"]).is_visible()
         page.problems.clear()
+
+
+def test_the_choice_of_languages_closes_by_escape_and_by_a_click_elsewhere(open_page, site):
+    page = open_page(site)
+    menu = page.locator(".languages")
+    menu.locator("summary").click()
+    page.keyboard.press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+    assert page.evaluate("document.activeElement.localName") == "summary"
+    menu.locator("summary").click()
+    page.locator("h1").first.click()
+    expect(menu).not_to_have_attribute("open", "")
+
+
+def test_a_broken_store_is_an_empty_conversation(open_page, site):
+    page = open_page(site)
+    ask(page, APEC)
+    page.evaluate("Object.keys(sessionStorage).forEach(key => sessionStorage.setItem(key, '{}'))")
+    page.reload()
+    ask(page, APEC)
+    assert page.locator(".turn").count() == 1
 
 
 def test_being_offline_is_told(open_page, site):

@@ -420,14 +420,21 @@ def test_the_page_opens_asks_closes_and_hears_of_it(visit):
     assert "1989년 창설된" in chat_in(page).locator(".turn .sentence").first.inner_text()
 
 
+def test_who_listens_late_still_hears_that_it_is_ready(visit):
+    page = visit()
+    assert heard(page, "ready") == [{}]
+    assert page.evaluate("new Promise(done => Mundap.on('ready', done))") == {}
+
+
 def test_questions_wait_for_each_other_and_leave_what_is_being_typed(visit):
     page = visit()
     frame = open_chat(page)
     chat_in(page).get_by_role("textbox").fill("쓰던 질문")
-    page.evaluate("([first, second]) => { Mundap.ask(first); Mundap.ask(second) }", [APEC, SIGNED])
-    wait_for(page, "answer", 2)
+    questions = [APEC, SIGNED, "안녕하세요", "고맙습니다"]
+    page.evaluate("questions => questions.forEach(question => Mundap.ask(question))", questions)
+    wait_for(page, "answer", 4)
     asked = frame.locator(".question").evaluate_all("nodes => nodes.map(node => node.lastChild.data)")
-    assert asked == [APEC, SIGNED]
+    assert asked == questions
     assert chat_in(page).get_by_role("textbox").input_value() == "쓰던 질문"
 
 

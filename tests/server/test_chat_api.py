@@ -59,6 +59,7 @@ def test_a_related_passage_is_verbatim_and_its_url_opens(client):
         text = client.get(f"/api/documents/{related['doc_id']}").json()["text"]
         assert related["text"] == text[related["start"] : related["end"]]
         assert client.get(related["url"]).status_code == 200
+        assert (related["date"], related["department"]) == ("2025-10-29", "국제협력관 미주아시아협력담당관")
 
 
 def test_each_answer_has_an_id_of_its_own(client):

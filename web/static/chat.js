@@ -2,6 +2,7 @@
 // Without this script the same page works through plain forms and links (chat.html).
 
 const HISTORY_LIMIT = 20;
+const TURN_LIMIT = 8_000; // characters of one entry of the history
 const QUESTION_LIMIT = 500;
 const COUNTER_FROM = 400;
 const SUGGESTIONS_SHOWN = 3;
@@ -18,6 +19,7 @@ const stop = byId("stop");
 const counter = byId("counter");
 const announcer = byId("announcer");
 const panel = byId("panel");
+const languageMenu = document.querySelector(".languages");
 
 const messages = JSON.parse(byId("messages").textContent);
 const wideScreen = matchMedia("(min-width: 60rem)");
@@ -117,7 +119,9 @@ function sentenceElement({ text, citations: numbers }, citations) {
     const attributes = { class: "cite", lang: document.documentElement.lang, "aria-label": label };
     return element("sup", {}, documentLink(url, title, attributes, `[${n}]`));
   });
-  return element("p", { class: "sentence", lang: scriptLanguage(text) }, ...emphasised(text, cited), ...links);
+  // What turns the direction of text must turn nothing beside the sentence.
+  const words = element("bdi", {}, ...emphasised(text, cited));
+  return element("p", { class: "sentence", lang: scriptLanguage(text) }, words, ...links);
 }
 
 /** When a document was published and which department answers for it, or nothing. */
@@ -137,7 +141,7 @@ function sourceItem(url, title, marker, text, described = {}) {
       title,
       { class: "source" },
       element("span", { class: "source-number" }, marker),
-      element("span", { class: "source-title", lang: scriptLanguage(title) }, title),
+      element("bdi", { class: "source-title", lang: scriptLanguage(title) }, title),
       ...imprint(described),
       element("span", { class: "source-quote", lang: scriptLanguage(text) }, beginning(text)),
     ),
@@ -150,7 +154,7 @@ function citedSources(citations) {
 }
 
 function nearestPassages(passages) {
-  const items = passages.map(({ url, title, text }) => sourceItem(url, title, icon("quote"), text));
+  const items = passages.map((passage) => sourceItem(passage.url, passage.title, icon("quote"), passage.text, passage));
   return [element("h3", {}, t("chat.related")), element("ul", { class: "sources" }, ...items)];
 }
 
@@ -244,8 +248,8 @@ function replyAsText(question, reply) {
 
 async function copyText(text) {
   try {
-    // Pages that are not served over HTTPS have no clipboard.
-    await (navigator.clipboard ? navigator.clipboard.writeText(text) : copyBySelection(text));
+    // Pages that are not served over HTTPS have no clipboard, and a browser may refuse it.
+    await (navigator.clipboard?.writeText(text) ?? Promise.reject()).catch(() => copyBySelection(text));
     announce(t("chat.copied"));
     showToast(t("chat.copied"));
   } catch {
@@ -390,7 +394,8 @@ function saveTurns() {
 
 function savedTurns() {
   try {
-    return JSON.parse(sessionStorage.getItem(STORAGE_KEY)) ?? [];
+    const saved = JSON.parse(sessionStorage.getItem(STORAGE_KEY));
+    return Array.isArray(saved) ? saved : [];
   } catch {
     return [];
   }
@@ -428,7 +433,7 @@ function restoreTurns() {
 function history() {
   const entries = turns.flatMap(({ question, reply }) => [
     { role: "user", content: question },
-    { role: "assistant", content: reply.answer },
+    { role: "assistant", content: sliceCodePoints(reply.answer, 0, TURN_LIMIT) },
   ]);
   return entries.slice(-HISTORY_LIMIT);
 }
@@ -607,7 +612,13 @@ function openSource(link) {
 }
 
 function closeOnEscape(event) {
-  if (event.key === "Escape" && !event.isComposing && panel.open) panel.close();
+  if (event.key !== "Escape" || event.isComposing) return;
+  if (languageMenu.open) {
+    languageMenu.open = false;
+    languageMenu.querySelector("summary").focus();
+  } else if (panel.open) {
+    panel.close();
+  }
 }
 
 panel.addEventListener("close", () => {
@@ -619,6 +630,9 @@ panel.addEventListener("close", () => {
 });
 byId("panel-close").addEventListener("click", () => panel.close());
 document.addEventListener("keydown", closeOnEscape);
+document.addEventListener("pointerdown", ({ target }) => {
+  if (!languageMenu.contains(target)) languageMenu.open = false;
+});
 
 // --- The page's events ----------------------------------------------------
 

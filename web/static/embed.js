@@ -4,6 +4,8 @@
 (() => {
   "use strict";
 
+  // A page that asks and asks must not keep the chat busy for ever.
+  const MOST_WAITING = 10;
   const { documentElement } = document;
   const { accent, ink, host } = documentElement.dataset;
   if (accent) {
@@ -24,12 +26,12 @@
     const input = document.getElementById("question");
     const stop = document.getElementById("stop");
     const close = document.getElementById("embed-close");
-    let waiting = null; // question that was asked while another was being answered
+    const waiting = []; // questions that were asked while another was being answered
 
     /** As if it had been typed; what a person is typing stays. */
     function ask(question) {
       if (!stop.hidden) {
-        waiting = question;
+        if (waiting.length < MOST_WAITING) waiting.push(question);
         return;
       }
       const draft = input.value;
@@ -57,26 +59,17 @@
       // Neither the question nor the answer: what a person asks is not the portal's to know.
       if (reply) tell("answer", { id: reply.id, status, lang: reply.lang, sources: reply.citations.length });
       else if (status === "failed") tell("error");
-      if (waiting === null) return;
-      const question = waiting;
-      waiting = null;
-      ask(question);
+      if (waiting.length) ask(waiting.shift());
     });
 
     close.hidden = !isFramed;
     close.addEventListener("click", () => tell("close"));
     // Seen before the page's own handlers: what is open inside closes first.
-    const inner = () => document.querySelector("dialog[open], details[open]");
+    const inner = () => document.querySelector("dialog[open], .languages[open]");
     window.addEventListener(
       "keydown",
       ({ key, isComposing }) => {
-        if (key !== "Escape" || isComposing) return;
-        const opened = inner();
-        if (!opened) tell("close");
-        else if (opened.matches("details")) {
-          opened.open = false;
-          opened.querySelector("summary").focus();
-        }
+        if (key === "Escape" && !isComposing && !inner()) tell("close");
       },
       { capture: true },
     );

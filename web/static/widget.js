@@ -21,7 +21,7 @@
 
   const server = new URL(script.src);
   const given = script.dataset;
-  const text = (value, limit) => Array.from((value ?? "").trim()).slice(0, limit).join("");
+  const text = (value, limit) => Array.from((value ?? "").replace(/[\u202a-\u202e\u2066-\u2069]/g, "").trim()).slice(0, limit).join("");
   const title = text(given.title, 40);
   const questions = (given.questions ?? "").split("|").slice(0, 5).map((question) => text(question, 100)).join("|");
   const theme = ["light", "dark"].includes(given.theme) ? given.theme : "";
@@ -230,6 +230,8 @@ a { display: block; width: fit-content; margin: 1em auto 0; padding: .625em 1em;
       if (!EVENTS.includes(type) || typeof listener !== "function") throw new TypeError(`Mundap.on takes one of ${EVENTS} and a function`);
       const told = ({ detail }) => listener(detail);
       document.addEventListener(`mundap:${type}`, told);
+      // With a deferred tag nobody can listen before it is ready.
+      if (type === "ready" && isStarted) queueMicrotask(() => listener({}));
       return () => document.removeEventListener(`mundap:${type}`, told);
     },
     destroy() {
@@ -280,9 +282,12 @@ a { display: block; width: fit-content; margin: 1em auto 0; padding: .625em 1em;
   small.addEventListener("change", () => isOpen && showPanel(), { signal });
   window.addEventListener("message", hear, { signal });
 
+  let isStarted = false;
+
   function start() {
     attach();
     observer.observe(documentElement, { childList: true });
+    isStarted = true;
     emit("ready");
   }
   setOpen(false);
