@@ -25,8 +25,8 @@ _MONTHS = {
 _DATES = (
     re.compile(r"(?P<y>(?:19|20)\d\d)\s*(?:[.년年/-])\s*(?P<m>\d{1,2})\s*(?:[.월月/-])\s*(?P<d>\d{1,2})(?!\d)"),
     re.compile(r"ngày\s+(?P<d>\d{1,2})(?:\s+tháng\s+|[/-])(?P<m>\d{1,2})(?:\s+năm\s+|[/-])(?P<y>(?:19|20)\d\d)", re.I),
-    re.compile(r"(?P<d>\d{1,2})(?:st|nd|rd|th)?\s+(?P<m>[A-Za-z]{3})[a-z]*\.?,?\s+(?P<y>(?:19|20)\d\d)"),
-    re.compile(r"(?P<m>[A-Za-z]{3})[a-z]*\.?\s+(?P<d>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<y>(?:19|20)\d\d)"),
+    re.compile(r"(?P<d>\d{1,2})(?:st|nd|rd|th)?\s+(?P<m>[A-Za-z]{3})[a-z]{0,6}\.?,?\s+(?P<y>(?:19|20)\d\d)"),
+    re.compile(r"\b(?P<m>[A-Za-z]{3})[a-z]{0,6}\.?\s+(?P<d>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<y>(?:19|20)\d\d)"),
 )
 _DATE_LABEL = re.compile(
     r"(?:보도|배포|등록|작성|게시|공고|발행|시행|제정|개정|공포)\s*(?:시점|일시|일자|일)"

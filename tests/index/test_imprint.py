@@ -32,6 +32,11 @@ def test_the_date_is_taken_from_the_top_where_it_is_labelled_or_alone(lines, dat
     assert imprint_of(f"{lines}\n\n{BODY}").date == date
 
 
+def test_a_long_run_of_letters_is_read_in_one_pass():
+    # Tried anew from each letter it would take hours.
+    assert imprint_of("a" * 2_000_000) == Imprint()
+
+
 def test_a_date_in_prose_is_not_the_documents_own():
     assert imprint_of(BODY).date == ""
 
