@@ -1,7 +1,7 @@
 """The pages: the chat, which works without JavaScript too, and the sources."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -48,32 +48,66 @@ async def ask_by_form(request: Request) -> Response:
     """Answer a question that was sent by the plain form, on the page itself."""
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
     question = form.get("question", [""])[0]
-    try:
-        history = _history.validate_json(form.get("history", ["[]"])[0])[-HISTORY_TURNS:]
-    except ValidationError:
-        history = []
+    history = _posted_history(request, form)
+    if "resume" in form:
+        return show_chat(request, earlier=history, history=history)
     turns = [turn.turn() for turn in history]
     language = page_language(request)
     try:
         answer = await run_in_threadpool(chat_of(request).answer_question, question, turns, language)
     except QuestionError as error:
         problem = message(language, f"error.{error.code}", limit=MAX_QUESTION_CHARACTERS)
-        return show_chat(request, history=history, error=problem, question=question, status=422)
+        return show_chat(request, earlier=history, history=history, error=problem, question=question, status=422)
     said = [HistoryTurn(role="user", content=question), HistoryTurn(role="assistant", content=answer.text[:8_000])]
-    return show_chat(request, turns=[(question, answer)], history=[*history, *said][-HISTORY_TURNS:])
+    kept = [*history, *said][-HISTORY_TURNS:]
+    return show_chat(request, turns=[(question, answer)], earlier=history, history=kept)
 
 
 @router.post("/feedback")
 async def feedback_by_form(request: Request) -> Response:
-    """Keep what was said of an answer by the plain form."""
+    """Keep what was said of an answer by the plain form; the page that thanks leads back to the conversation."""
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    history = _posted_history(request, form)
+    form.pop("history", None)
     try:
-        body = FeedbackRequest.model_validate({name: values[0] for name, values in form.items()})
+        # A form sends each line end as two characters; a browser counts it as one for the limit of a field.
+        said = {name: values[0].replace("\r\n", "\n") for name, values in form.items()}
+        body = FeedbackRequest.model_validate(said)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
     await run_in_threadpool(keep_feedback, request, body)
     heading = message(page_language(request), "feedback.thanks")
-    return render(request, "message.html", status=200, heading=heading, detail="")
+    return render(request, "message.html", status=200, heading=heading, detail="", history_json=_history_json(history))
+
+
+def _posted_history(request: Request, form: Mapping[str, list[str]]) -> list[HistoryTurn]:
+    """Return the last messages that a form of these pages sent along; none where what it sent is no conversation.
+
+    Another site's form may hold answers that nobody was given here, so nothing of it is shown.
+    """
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return []
+    try:
+        return _history.validate_json(form.get("history", ["[]"])[0])[-HISTORY_TURNS:]
+    except ValidationError:
+        return []
+
+
+def _history_json(history: Sequence[HistoryTurn]) -> str:
+    return json.dumps([turn.model_dump() for turn in history], ensure_ascii=False)
+
+
+def _paired(history: Sequence[HistoryTurn]) -> list[dict[str, str]]:
+    """Return messages as questions with their answers; "" for one that is missing."""
+    pairs: list[dict[str, str]] = []
+    for turn in history:
+        if turn.role == "user":
+            pairs.append({"question": turn.content, "answer": ""})
+        elif pairs and not pairs[-1]["answer"]:
+            pairs[-1]["answer"] = turn.content
+        else:
+            pairs.append({"question": "", "answer": turn.content})
+    return pairs
 
 
 @router.get("/documents/{doc_id:path}")
@@ -139,7 +173,7 @@ def render(
 
     page = {
         "lang": language, "languages": LANGUAGES, "t": text, "long_date": long_date, "in_language": in_language,
-        "title": request.app.state.settings.title, "theme": "auto",
+        "title": request.app.state.settings.title, "theme": "auto", "history_json": "[]",
         "site_lang": written_language(request.app.state.settings.title),
     }  # fmt: skip
     response = _templates.TemplateResponse(request, template, page | values, status_code=status_code)
@@ -156,7 +190,8 @@ def _shown(answer: Answer) -> dict[str, Any]:
 def show_chat(
     request: Request,
     turns: list[tuple[str, Answer]] | None = None,
-    history: list[HistoryTurn] | None = None,
+    earlier: Sequence[HistoryTurn] = (),
+    history: Sequence[HistoryTurn] = (),
     error: str | None = None,
     question: str = "",
     status: int = 200,
@@ -164,7 +199,10 @@ def show_chat(
     template: str = "chat.html",
     **values: Any,
 ) -> Response:
-    """Show the chat: the one page of its own, or with `template` and `values` the one for frames."""
+    """Show the chat: the one page of its own, or with `template` and `values` the one for frames.
+
+    `earlier` is shown above `turns` as plain text; `history` is what the page's forms send along.
+    """
     shown_by_script = ("chat.", "error.", "feedback.", "status.", "reply.")
     texts = catalogue(page_language(request))
     for_script = {key: text for key, text in texts.items() if key.startswith(shown_by_script)}
@@ -173,7 +211,8 @@ def show_chat(
         template,
         status,
         turns=[{"question": question, "reply": _shown(answer)} for question, answer in turns or []],
-        history_json=json.dumps([turn.model_dump() for turn in history or []], ensure_ascii=False),
+        earlier=_paired(earlier),
+        history_json=_history_json(history),
         suggestions=suggestions or first_questions(chat_of(request).index.manifest.suggestions, page_language(request)),
         error=error,
         question=question,

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import expect
+from pydantic import SecretStr
 
 from server.app import create_app
 from server.messages import LANGUAGES, catalogue
@@ -413,6 +414,54 @@ def test_it_works_without_javascript(open_page, site):
     page.go_back()
     page.locator(".cite").first.click()
     assert page.locator("mark#cited").is_visible()
+
+
+def test_without_javascript_the_conversation_stays_in_view(open_page, site):
+    page = open_page(site, java_script_enabled=False)
+    for question in (APEC, "체결식에 누가 참석해?"):
+        page.locator("#question").fill(question)
+        page.locator("#send").click()
+        page.locator(".question", has_text=question).wait_for()
+    shown = page.locator(".turn")
+    assert shown.count() == 2
+    assert APEC in shown.first.inner_text()
+    assert FOUNDED in shown.first.inner_text()
+    assert "참석할 예정이다" in shown.last.inner_text()
+    page.locator(".languages summary").click()
+    page.locator(".languages [lang=en]").click()
+    page.locator("html[lang=en]").wait_for()
+    assert shown.count() == 2
+    assert FOUNDED in shown.first.inner_text()
+    assert shown.first.locator(".answer-text").get_attribute("lang") == "ko"
+    page.locator("#question").fill("안녕하세요")
+    page.locator("#send").click()
+    page.get_by_text(catalogue("en")["reply.greeting"]).wait_for()
+    assert shown.count() == 3
+
+
+def test_without_javascript_thumbs_down_takes_the_reason_and_leads_back(open_page, settings, chat, tmp_path):
+    app = create_app(
+        settings.model_copy(update={"database_url": SecretStr(f"sqlite:///{tmp_path / 'kept.sqlite'}")}), chat
+    )
+    with running(app) as site:
+        page = open_page(site, java_script_enabled=False)
+        page.locator("#question").fill(APEC)
+        page.locator("#send").click()
+        page.locator("summary", has_text=KOREAN["feedback.no"]).click()
+        assert KOREAN["feedback.privacy"] in page.locator(".feedback-form").inner_text()
+        page.get_by_label(KOREAN["feedback.outdated"]).check()
+        page.get_by_label(KOREAN["feedback.comment"]).fill("<b>2026</b>년 것이 있어요")
+        page.get_by_role("button", name=KOREAN["feedback.send"]).click()
+        page.get_by_text(KOREAN["feedback.thanks"]).wait_for()
+        [kept] = app.state.storage.feedback()
+        assert (kept.helpful, kept.reason, kept.question) == (False, "outdated", APEC)
+        assert kept.comment == "<b>2026</b>년 것이 있어요"
+        page.get_by_role("button", name=KOREAN["page.back_to_chat"]).click()
+        assert APEC in page.locator(".turn").inner_text()
+        assert FOUNDED in page.locator(".turn").inner_text()
+        page.locator("#question").fill("언제 만들어졌는데요?")
+        page.locator("#send").click()
+        assert "1989년" in page.locator(".turn .sentence").first.inner_text()
 
 
 # ----- screens -------------------------------------------------------------------------------------------------------

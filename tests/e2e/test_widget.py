@@ -654,6 +654,57 @@ def test_without_a_language_the_widget_speaks_that_of_the_page(visit, server):
     assert launcher(page).inner_text() == "質問する"
 
 
+@pytest.fixture
+def server_with_storage(server):
+    """The server under the portal's own host: a fresh Chromium gives a frame of another site no storage."""
+    return server.replace("127.0.0.1", "localhost")
+
+
+def test_the_language_chosen_in_the_frame_is_still_there_on_the_next_page(visit, server_with_storage):
+    page = visit(tags=tag(server_with_storage, lang="ko", title="문답"))
+    frame = open_chat(page)
+    choose_language(frame, "ja")
+    page.reload()
+    page.wait_for_function("() => window.Mundap?.destroy")
+    page.evaluate("Mundap.ask('안녕하세요')")
+    assert wait_for(page, "answer")[0]["status"] == "smalltalk"
+    assert wait_for(page, "answer")[0]["lang"] == "ja"
+    frame = frame_of(page)
+    assert frame.evaluate("document.documentElement.lang") == "ja"
+    assert frame.locator(".brand-name").inner_text() == "문답"
+    assert page.context.cookies() == []
+    assert page.evaluate("localStorage.length") == 0
+    choose_language(frame, "ko")
+    page.reload()
+    page.wait_for_function("() => window.Mundap?.destroy")
+    assert open_chat(page).evaluate("document.documentElement.lang") == "ko"
+
+
+def test_a_remembered_language_that_there_is_not_leaves_the_tags(visit, server_with_storage):
+    page = visit(tags=tag(server_with_storage, lang="vi"))
+    open_chat(page).evaluate("localStorage.setItem('mundap.lang', 'xx')")
+    page.reload()
+    page.wait_for_function("() => window.Mundap?.destroy")
+    assert open_chat(page).evaluate("document.documentElement.lang") == "vi"
+
+
+def test_the_language_is_chosen_where_the_browser_gives_the_frame_no_storage(visit, server):
+    page = visit(tags=tag(server, lang="ko"))
+    page.add_init_script(
+        "if (parent !== window) Object.defineProperty(window, 'localStorage',"
+        " {get() { throw new DOMException('blocked', 'SecurityError') }})"
+    )
+    page.reload()
+    page.wait_for_function("() => window.Mundap?.destroy")
+    choose_language(open_chat(page), "en")
+
+
+def choose_language(frame, language):
+    frame.locator(".languages summary").click()
+    frame.locator(f".languages a[lang={language}]").click()
+    frame.wait_for_selector(f"html[lang={language}]")
+
+
 # ----- by keyboard, on a phone, for everyone
 
 

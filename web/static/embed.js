@@ -7,7 +7,7 @@
   // A page that asks and asks must not keep the chat busy for ever.
   const MOST_WAITING = 10;
   const { documentElement } = document;
-  const { accent, ink, host } = documentElement.dataset;
+  const { accent, ink, host, languages } = documentElement.dataset;
   if (accent) {
     documentElement.style.setProperty("--accent", accent);
     documentElement.style.setProperty("--accent-ink", ink);
@@ -16,6 +16,34 @@
   // The browser knows for certain which page holds the frame, where it tells; else it is as the loader said.
   const portal = [location.ancestorOrigins?.[0], host].find((origin) => origin && origin !== "null");
   const isFramed = parent !== window && portal;
+
+  // The language that a person chose in the frame goes before the tag's. A cookie would follow them from portal to
+  // portal; this storage the browser keeps apart for each.
+  const LANGUAGE_KEY = "mundap.lang";
+
+  function chosenLanguage() {
+    try {
+      return localStorage.getItem(LANGUAGE_KEY);
+    } catch {
+      return null; // the browser gives the frame no storage
+    }
+  }
+
+  function rememberLanguage(language) {
+    try {
+      localStorage.setItem(LANGUAGE_KEY, language);
+    } catch {
+      // Storage is full or blocked: the choice lasts until the portal's page is left.
+    }
+  }
+
+  const chosen = isFramed && chosenLanguage();
+  if (languages.split(" ").includes(chosen) && chosen !== documentElement.lang) {
+    const address = new URL(location);
+    address.searchParams.set("lang", chosen);
+    location.replace(address);
+    return; // this page is about to go, so it must not say that it is ready
+  }
 
   function tell(type, values = {}) {
     if (isFramed) parent.postMessage({ mundap: type, ...values }, portal);
@@ -62,6 +90,9 @@
       if (waiting.length) ask(waiting.shift());
     });
 
+    for (const link of document.querySelectorAll(".languages a")) {
+      link.addEventListener("click", () => isFramed && rememberLanguage(link.lang));
+    }
     close.hidden = !isFramed;
     close.addEventListener("click", () => tell("close"));
     // Seen before the page's own handlers: what is open inside closes first.
