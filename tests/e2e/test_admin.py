@@ -32,7 +32,8 @@ def text(key, **values):
 def office(settings, chat, tmp_path_factory):
     """A server with a data folder of its own, for the staff: its settings, its app and its address."""
     folder = tmp_path_factory.mktemp("office")
-    data_dir = shutil.copytree(settings.data_dir, folder / "data", symlinks=True)
+    without_feedback = shutil.ignore_patterns("mundap.sqlite*")
+    data_dir = shutil.copytree(settings.data_dir, folder / "data", symlinks=True, ignore=without_feedback)
     source = shutil.copytree(settings.source_dir, folder / "documents")
     (source / HOSTILE).write_text("짧은 글이다.", encoding="utf-8")
     (source / "2026" / "공지").mkdir(parents=True)

@@ -191,8 +191,8 @@ def test_the_embedded_chat_shows_what_the_portal_gave_as_text(widget_client):
 def test_the_embedded_chat_has_its_language_and_theme_and_no_cookie(widget_client):
     response = widget_client.get("/embed?lang=vi&theme=dark&accent=%23fc0&host=https://www.example.go.kr")
     assert (
-        '<html lang="vi" data-theme="dark" data-accent="#ffcc00" data-ink="#000000" data-host="https://www.example.go.kr">'
-        in response.text
+        '<html lang="vi" data-languages="ko en ja zh vi" data-theme="dark" data-accent="#ffcc00" data-ink="#000000" '
+        'data-host="https://www.example.go.kr">' in response.text
     )
     assert '<link rel="stylesheet" href="/static/dark.css" media="screen">' in response.text
     assert "set-cookie" not in response.headers
