@@ -38,6 +38,22 @@ def related(page: Page) -> None:
     ask(page, "APEC 회원국은 몇 개국인가요?")
 
 
+def not_found(page: Page) -> None:
+    ask(page, "ㅁㄴㅇㄹ ㅁㄴㅇㄹ")
+
+
+def searching(page: Page) -> None:
+    page.evaluate("() => { window.fetch = () => new Promise(() => {}) }")
+    send(page, "APEC은 언제 창설되었나요?")
+    page.wait_for_selector("[data-status=searching]")
+
+
+def failed(page: Page) -> None:
+    page.context.set_offline(True)
+    send(page, "APEC은 언제 창설되었나요?")
+    page.wait_for_selector("[data-status=failed]")
+
+
 def feedback(page: Page) -> None:
     answered(page)
     page.get_by_role("button", name="아니요").click()
@@ -82,6 +98,9 @@ STATES = {
     "answered": answered,
     "source": source_open,
     "related": related,
+    "not-found": not_found,
+    "searching": searching,
+    "failed": failed,
     "feedback": feedback,
 }
 
