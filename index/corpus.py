@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def write_corpus(
 
 
 def _document_row(document: Document) -> tuple[str, ...]:
-    blocks = _dump([[b.kind, b.start, b.end, b.level, b.place, b.is_header] for b in document.blocks])
+    blocks = _dump([astuple(block) for block in document.blocks])
     return (
         document.doc_id, document.title, document.digest, document.text, blocks, document.date, document.department,
     )  # fmt: skip

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -165,7 +166,7 @@ def _answer(suffix: str, doc_id: str, data: bytes) -> dict[str, Any]:
         return {"reason": str(error)}
     except MemoryError:
         return {"reason": "needs too much memory to be read: split it, or save it anew without its pictures"}
-    blocks = [[b.kind, b.start, b.end, b.level, b.place, b.is_header] for b in document.blocks]
+    blocks = [astuple(block) for block in document.blocks]
     return {"title": document.title, "text": document.text, "blocks": blocks}
 
 
