@@ -1,5 +1,7 @@
 """A question to an answer: the steps, once, in order."""
 
+import logging
+import threading
 import time
 import uuid
 from collections.abc import Collection, Sequence
@@ -10,7 +12,7 @@ from index import morphemes
 from index.build import Progress
 from index.documents import Document
 from index.embedding import SentenceTransformerEmbedder, load_embedder
-from index.errors import DocumentMissing, IndexDamaged
+from index.errors import DocumentMissing, IndexDamaged, PublishedIndexError
 from index.publication import Publication
 from index.reader import Reader, load_reader
 from index.retriever import Hit, Retriever
@@ -30,6 +32,8 @@ from server.conversation import (
 from server.messages import message
 from server.settings import Settings
 from server.suggestions import next_questions
+
+_log = logging.getLogger("mundap")
 
 
 class Chat:
@@ -163,6 +167,37 @@ def create_chat(settings: Settings, models: Models | None = None) -> Chat:
     publication.current_version()
     models = models or load_models(settings)
     return Chat(Retriever(publication.open(models.embedder), models.embedder), models.reader)
+
+
+class CurrentChat:
+    """Opens the chat when it is first called, and anew when another version has been published since.
+
+    When that one can't be opened, the old one goes on. Safe to call from several threads: they wait for the one that
+    opens it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opening = threading.Lock()
+        self._models: Models | None = None
+        self._chat: Chat | None = None
+
+    def __call__(self) -> Chat:
+        """Return the chat on the published version.
+
+        Raises:
+            PublishedIndexError, ModelError: see `create_chat`.
+        """
+        with self._opening:
+            if self._chat is None:
+                self._models = load_models(self._settings)
+                self._chat = create_chat(self._settings, self._models)
+            try:
+                if Publication(self._settings.data_dir).current_version() != self._chat.version:
+                    self._chat = create_chat(self._settings, self._models)
+            except PublishedIndexError as error:
+                _log.error("the published index can't be used, so %s goes on: %s", self._chat.version, error)
+            return self._chat
 
 
 def load_models(settings: Settings, progress: Progress | None = None) -> Models:

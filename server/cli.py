@@ -180,7 +180,7 @@ def offer_tools(
             raise
         problem = "The tools need the package mcp; run: pip install -c requirements.lock -e '.[mcp]'"
         raise UsageError(problem) from error
-    from server.follower import CurrentChat
+    from server.chat import CurrentChat
 
     if url and not url.startswith(("http://", "https://")):
         raise UsageError(f"Links can't begin with {url}; give --url an address that begins with https:// or http://")

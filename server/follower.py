@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 from index.publication import Publication
 from index.retriever import Retriever
-from server.chat import Chat, create_chat
-from server.settings import Settings
+from server.chat import Chat
 
 LOOK_EVERY_SECONDS = 0.5
 # What could not be opened for want of memory, say, may be opened later.
@@ -67,33 +66,3 @@ class Follower:
     def _run(self) -> None:
         while not self._stopped.wait(LOOK_EVERY_SECONDS):
             self.look()
-
-
-class CurrentChat:
-    """Opens the chat when it is first called; from then on each call looks for another published version first.
-
-    Safe to call from several threads: they wait for the one that opens it.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._opening = threading.Lock()
-        self._chat: Chat | None = None
-        self._follower: Follower | None = None
-
-    def __call__(self) -> Chat:
-        """Return the chat on the published version, or on the last that could be opened.
-
-        Raises:
-            PublishedIndexError, ModelError: see `create_chat`; only until it has been opened once.
-        """
-        with self._opening:
-            if self._chat is None or self._follower is None:
-                self._chat = create_chat(self._settings)
-                self._follower = Follower(Publication(self._settings.data_dir), self._chat, self._take)
-            else:
-                self._follower.look()
-            return self._chat
-
-    def _take(self, chat: Chat) -> None:
-        self._chat = chat

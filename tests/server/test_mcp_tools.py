@@ -17,8 +17,7 @@ from index.build import build_index
 from index.errors import IndexDamaged
 from index.publication import Publication
 from server.app import MAX_BODY_BYTES
-from server.chat import Chat, Models
-from server.follower import CurrentChat
+from server.chat import Chat, CurrentChat, Models
 from server.routes.mcp_tools import READ_CHARACTERS, ToolServer
 from server.settings import Settings
 from tests.conftest import REPO
