@@ -14,7 +14,7 @@ from index.corpus import AnalysedPassage, write_corpus
 from index.dense import FaissStore
 from index.documents import Document, Passage, Sentence
 from index.embedding import SentenceTransformerEmbedder
-from index.errors import GateError, IndexMissing, InputError, PublishedIndexError
+from index.errors import GateError, IndexMissing, InputError, PublishedIndexError, TransientError
 from index.inputs import inputs_digest, package_versions
 from index.lexical import Bm25Store
 from index.loaders import SourceFile, load_document, read_source_files
@@ -96,6 +96,7 @@ def build_index(
 
     Raises:
         InputError: the source folder is missing or holds no document that can be read, or the index can't be written.
+        TransientError: a document can't be read for a cause that may pass. To go on would drop it without a reason.
     """
     chunking = chunking or Chunking()
     files = list(read_source_files(source))
@@ -227,6 +228,9 @@ def load_documents(
     """Return the documents of all files that can be read, and of every other file the reason why not.
 
     A file that `cache` knows is not parsed again.
+
+    Raises:
+        TransientError: a file can't be read for a cause that may pass.
     """
     documents: list[Document] = []
     skipped: dict[str, str] = {}
@@ -245,6 +249,8 @@ def load_documents(
                 if twin != file.doc_id:
                     raise InputError(f"the same text as {twin}")
                 documents.append(document)
+            except TransientError:
+                raise
             except InputError as error:
                 skipped[file.doc_id] = str(error)
             progress("Reading", done, len(files))

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
-from index.errors import GateError, InputError, ModelError, MundapError, PublishedIndexError, QuestionError, UsageError
+from index.errors import (
+    GateError,
+    InputError,
+    ModelError,
+    MundapError,
+    PublishedIndexError,
+    QuestionError,
+    TransientError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from index.build import BuildReport
@@ -77,7 +86,7 @@ def serve(
     """Build the index if it is missing or stale, then serve the chat."""
     import uvicorn
 
-    from index.build import build_if_stale
+    from index.build import build_if_stale, published_manifest
     from index.publication import Publication
     from index.retriever import Retriever
     from server.app import create_app
@@ -91,14 +100,21 @@ def serve(
     host, port = host or settings.host, port or settings.port
     _check_address(host, port)
     models = _load_models(settings)
-    with (
-        Builds(settings.data_dir).recorded(False, False, stamps_below(settings.source_dir)) as build,
-        _progress_bar(build) as progress,
-    ):
-        publication = Publication(settings.data_dir, settings.versions_kept)
-        suggest = partial(suggest_questions, models)
-        index, report = build_if_stale(settings.source_dir, publication, models.embedder, progress, suggest)
-        build.finished(asdict(report) if report else None)
+    publication = Publication(settings.data_dir, settings.versions_kept)
+    report = None
+    try:
+        with (
+            Builds(settings.data_dir).recorded(False, False, stamps_below(settings.source_dir)) as build,
+            _progress_bar(build) as progress,
+        ):
+            suggest = partial(suggest_questions, models)
+            index, report = build_if_stale(settings.source_dir, publication, models.embedder, progress, suggest)
+            build.finished(asdict(report) if report else None)
+    except TransientError as error:
+        if published_manifest(publication) is None:
+            raise
+        print(f"mundap: {error}; until then what was published is served", file=sys.stderr)
+        index = publication.open(models.embedder)
     if report:
         _print_report(report, sys.stderr)
     print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Files in, documents out. `LOADERS` is the table of formats; to add one, add its module and its row."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -7,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from index.documents import Document
-from index.errors import InputError
+from index.errors import InputError, TransientError
 from index.imprint import find_imprint
 from index.loaders.docx import load_docx
 from index.loaders.formats import format_of
@@ -41,6 +42,11 @@ LOADERS: dict[str, Loader] = {
 # No structure that could be built to break its parser.
 _PLAIN = (load_text, load_markdown)
 MAX_FILE_BYTES = 50_000_000
+# What the system says of its disks, networks and tables; whatever else it says is about the file.
+_PASSING = {
+    errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ESTALE,
+    errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOTCONN,
+}  # fmt: skip
 # A file that is still arriving; it has its name when it is whole.
 UPLOAD_PREFIX = ".mundap-upload-"
 
@@ -64,6 +70,7 @@ def read_source_files(source: Path) -> Iterator[SourceFile]:
 
     Raises:
         InputError: `source` is not a directory that can be listed.
+        TransientError: a disk or a network fails at the moment.
     """
     if not source.is_dir():
         raise InputError(f"The source folder {source} does not exist; create it or set MUNDAP_SOURCE_DIR")
@@ -77,6 +84,7 @@ def read_source_files(source: Path) -> Iterator[SourceFile]:
         paths += [Path(folder, name) for name in names + links if not name.startswith(UPLOAD_PREFIX)]
     for error in unlisted:
         folder = Path(str(error.filename)).relative_to(source).as_posix()
+        _raise_if_passing(error, folder)
         yield SourceFile(_printable(folder), reason="the folder can't be listed: check its permissions")
     for path in sorted(paths):
         yield _read(path, path.relative_to(source).as_posix(), source.resolve())
@@ -105,13 +113,17 @@ def parse_document(suffix: str, doc_id: str, data: bytes) -> Document:
     """Load the bytes of a file by the loader of `suffix`.
 
     Raises:
-        InputError: they can't be read; MemoryError: they need more than there is.
+        InputError: they can't be read.
+        MemoryError: they need more than there is.
+        TransientError: the system fails at the moment.
     """
     try:
         return LOADERS[suffix](doc_id, data)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # on damaged files the libraries raise whatever they stumble over
+        if isinstance(error, OSError):
+            _raise_if_passing(error, doc_id)
         raise InputError(f"can't be read as {suffix}, it may be damaged: open it and save it anew") from error
 
 
@@ -129,10 +141,16 @@ def _read(path: Path, doc_id: str, source: Path) -> SourceFile:
             return SourceFile(doc_id, reason=f"larger than {MAX_FILE_BYTES // 1_000_000} MB: split it")
         data = path.read_bytes()
     except OSError as error:
+        _raise_if_passing(error, doc_id)
         return SourceFile(doc_id, reason=f"can't be read: {error.strerror}")
     except RuntimeError:  # what `resolve` raises before Python 3.13
         return SourceFile(doc_id, reason="the link leads to itself")
     return SourceFile(doc_id, data) if data else SourceFile(doc_id, reason="the file is empty")
+
+
+def _raise_if_passing(error: OSError, name: str) -> None:
+    if error.errno in _PASSING:
+        raise TransientError(f"{name} can't be read now ({error.strerror}); try again when that has passed") from error
 
 
 def _printable(name: str) -> str:
