@@ -39,8 +39,6 @@ LOADERS: dict[str, Loader] = {
     ".tsv": load_csv,
     ".xlsx": load_xlsx,
 }
-# No structure that could be built to break its parser.
-_PLAIN = (load_text, load_markdown)
 MAX_FILE_BYTES = 50_000_000
 # What the system says of its disks, networks and tables; whatever else it says is about the file.
 _PASSING = {
@@ -93,24 +91,18 @@ def read_source_files(source: Path) -> Iterator[SourceFile]:
 def load_document(file: SourceFile, parse: Parse | None = None) -> Document:
     """Load one readable source file by the loader of its content and its suffix.
 
-    `parse` parses what may be built to break its parser, such as a `ParserProcess` does; without it that is done here.
+    Whatever is in the file is left to `parse`, such as that of a `ParserProcess`: it may be built to break its parser.
+    Without it that is done here.
 
     Raises:
         InputError: the format is not known, or the file holds no text that can be read.
     """
     suffix = format_of(file.data, Path(file.doc_id).suffix.lower(), LOADERS)
-    if LOADERS[suffix] in _PLAIN:
-        document = LOADERS[suffix](file.doc_id, file.data)
-    else:
-        document = (parse or parse_document)(suffix, file.doc_id, file.data)
-    if not document.blocks:
-        raise InputError("the file holds no text")
-    imprint = find_imprint(document)
-    return replace(document, date=document.date or imprint.date, department=document.department or imprint.department)
+    return (parse or parse_document)(suffix, file.doc_id, file.data)
 
 
 def parse_document(suffix: str, doc_id: str, data: bytes) -> Document:
-    """Load the bytes of a file by the loader of `suffix`.
+    """Load the bytes of a file by the loader of `suffix`, with what its text says of its date and department.
 
     Raises:
         InputError: they can't be read.
@@ -118,7 +110,11 @@ def parse_document(suffix: str, doc_id: str, data: bytes) -> Document:
         TransientError: the system fails at the moment.
     """
     try:
-        return LOADERS[suffix](doc_id, data)
+        document = LOADERS[suffix](doc_id, data)
+        if not document.blocks:
+            raise InputError("the file holds no text")
+        imprint = find_imprint(document)
+        return replace(document, date=imprint.date, department=imprint.department)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # on damaged files the libraries raise whatever they stumble over

@@ -113,7 +113,7 @@ class ParserProcess:
         if "reason" in answer:
             raise InputError(answer["reason"])
         blocks = tuple(Block(BlockKind(kind), *where) for kind, *where in answer["blocks"])
-        return Document(doc_id, answer["title"], answer["text"], blocks)
+        return Document(doc_id, answer["title"], answer["text"], blocks, answer["date"], answer["department"])
 
     def _start(self) -> None:
         self._socket.close()
@@ -191,9 +191,9 @@ def _no_room(reason: str | None) -> TransientError:
 def main(folder: Path, memory_limit: int, time_limit: float) -> None:
     """Parse what the parent asks for until it goes away; end with EX_TEMPFAIL where the disk keeps it from that."""
     if sys.platform == "linux":  # others have no such limit that holds
-        resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_ANSWER_LIMIT, _ANSWER_LIMIT))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _limit(resource.RLIMIT_AS, memory_limit)
+    _limit(resource.RLIMIT_FSIZE, _ANSWER_LIMIT)
+    _limit(resource.RLIMIT_CORE, 0)
     tempfile.tempdir = str(folder)
     with socket.socket(fileno=sys.stdin.fileno()) as parent, parent.makefile("rb") as lines:
         parent.sendall(_DONE)
@@ -219,7 +219,13 @@ def _address_space() -> int:
 def _limit_time(seconds: float) -> None:
     """Let this process be killed when it has used so much more of the processor."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(usage.ru_utime + usage.ru_stime + seconds), -1))
+    _limit(resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime + seconds))
+
+
+def _limit(what: int, most: int) -> None:
+    """Limit this process to `most`, or to less where whoever started it has said so."""
+    allowed = resource.getrlimit(what)[1]
+    resource.setrlimit(what, (most if allowed == resource.RLIM_INFINITY else min(most, allowed), allowed))
 
 
 def _answer(suffix: str, doc_id: str, data: bytes) -> dict[str, Any]:
@@ -231,8 +237,10 @@ def _answer(suffix: str, doc_id: str, data: bytes) -> dict[str, Any]:
         return {"reason": str(error)}
     except MemoryError:
         return {"reason": "needs too much memory to be read: split it, or save it anew without its pictures"}
-    blocks = [astuple(block) for block in document.blocks]
-    return {"title": document.title, "text": document.text, "blocks": blocks}
+    return {
+        "title": document.title, "text": document.text, "blocks": [astuple(block) for block in document.blocks],
+        "date": document.date, "department": document.department,
+    }  # fmt: skip
 
 
 if __name__ == "__main__":
