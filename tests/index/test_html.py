@@ -45,8 +45,8 @@ def test_what_a_portal_puts_round_its_text_is_left_out():
 
 
 def test_a_page_that_is_one_form_is_read_and_what_is_filled_in_is_not():
-    page = f"""<html><body><form id="aspnetForm" method="post"><input type="hidden" value="dDwtMTA"><div id="gnb">메뉴</div>
-    <div class="search"><form action="/s"><label>통합검색</label><input><button>검색</button></form></div>
+    page = f"""<html><body><form id="aspnetForm" method="post"><input type="hidden" value="dDwtMTA">
+    <div id="gnb">메뉴</div><div><form><label>통합검색</label><input><button>검색</button></form></div>
     <h1>과제 공고</h1><p>{PROSE}</p><select><option>2025년</option></select><textarea>쓰는 곳</textarea>
     <table><tr><td>접수</td><td>10월</td></tr></table><button type="submit">목록</button></form></body></html>"""
     assert texts(page) == ["과제 공고", PROSE.strip(), "접수\t10월"]
