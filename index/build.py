@@ -10,7 +10,7 @@ import numpy as np
 
 from index.build_cache import FILE, BuildCache
 from index.chunking import Chunking, split_into_passages
-from index.corpus import AnalysedPassage, write_corpus
+from index.corpus import AnalysedPassage, Corpus, write_corpus
 from index.dense import FaissStore
 from index.documents import Document, Passage, Sentence
 from index.embedding import SentenceTransformerEmbedder
@@ -25,6 +25,7 @@ from index.publication import (
     Manifest,
     Publication,
     PublishedIndex,
+    Span,
     Suggestion,
     embedding_input,
     file_digests,
@@ -138,7 +139,9 @@ def build_index(
             files=file_digests(aside),
         )
         index = open_folder(aside, manifest, embedder)
-        manifest = replace(manifest, suggestions=tuple(suggest(index, progress)))
+        manifest = replace(
+            manifest, suggestions=tuple(suggest(index, progress)), revised=_revised(publication, manifest, index.corpus)
+        )
         try:
             judge(index)
         except GateError:
@@ -310,6 +313,22 @@ def _embed(
         new_sentences=len(new) - new_passages,
         seconds=time.perf_counter() - started,
     )
+
+
+def _revised(publication: Publication, manifest: Manifest, corpus: Corpus) -> dict[str, tuple[Span, ...]]:
+    """Return what `Manifest.revised` holds of a version that is about to be written, by the versions that are kept."""
+    revised: dict[str, set[Span]] = {}
+    for earlier in publication.versions():
+        for name, rewritten in earlier.revised.items():
+            revised.setdefault(name, set()).update(rewritten)
+        other = [name for name, digest in earlier.documents.items() if manifest.documents.get(name) != digest]
+        for name in other:
+            revised.setdefault(name, set())
+        for name, quotations in publication.kept_quotations(earlier, manifest.documents.keys() & set(other)).items():
+            if document := corpus.document(name):
+                spans = corpus.citable_spans(name) & quotations.keys()
+                revised[name].update(span for span in spans if document.text[slice(*span)] != quotations[span])
+    return {name: tuple(sorted(spans)) for name, spans in sorted(revised.items())}
 
 
 def _with_terms(passage: Passage) -> AnalysedPassage:

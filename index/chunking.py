@@ -71,7 +71,7 @@ def _sentences(block: Block, content: str, about: str = "") -> tuple[Sentence, .
 
 
 def _about_rows(text: str, table: list[Block]) -> Iterator[str]:
-    """Yield what each row takes over from those above: title, header and the cells that it leaves empty at the start."""
+    """Yield what each row takes over from those above: title, header, and the cells that it leaves empty at first."""
     rows = [[text[start:end] for start, end in row_cells(text, row)] for row in table]
     headers = header_rows(text, table)
     title = [cell for row in rows[: headers.start] for cell in row]

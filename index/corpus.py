@@ -140,6 +140,13 @@ class Corpus:
         found = {row[0]: _stored_passage(row) for row in rows}
         return [found[ordinal] for ordinal in ordinals]
 
+    def citable_spans(self, doc_id: str) -> set[tuple[int, int]]:
+        """Return all `[start, end)` of a document that a citation can point to: its sentences and passages."""
+        spans = set()
+        for start, end, sentences in self._query("SELECT start, end, sentences FROM passage WHERE doc_id = ?", doc_id):
+            spans |= {(start, end), *((s, e) for s, e, _, _ in json.loads(sentences))}
+        return spans
+
     def ordinals_of(self, doc_ids: Collection[str]) -> list[int]:
         """Return the ordinals of all passages of the given documents."""
         sql = "SELECT ordinal FROM passage WHERE doc_id = ?"
