@@ -44,7 +44,8 @@ class Block:
 class Document:
     """One loaded file. `doc_id` is its path relative to the source directory, with POSIX separators.
 
-    `date` (ISO 8601) and `department` say when it was published and who answers for it; "" where it doesn't say.
+    `date` (ISO 8601), `department` and `contact` say when it was published, who answers for it, and whom to call or
+    write to; "" where it doesn't say.
     """
 
     doc_id: str
@@ -53,6 +54,7 @@ class Document:
     blocks: tuple[Block, ...]
     date: str = ""
     department: str = ""
+    contact: str = ""
 
     @property
     def digest(self) -> str:

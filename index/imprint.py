@@ -42,6 +42,15 @@ _DEPARTMENT = re.compile(
     r"|(?:đơn vị|cơ quan)(?: phụ trách| ban hành)?",
     re.I,
 )
+_REACHED_BY = re.compile(
+    r"(?<![\d-])(?:\+\d{1,3}[ -]?)?\(?\d{2,4}\)?[ .-]\d{3,4}[ .-]\d{4}(?![\d-])"
+    r"|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.[\w.]+"
+)
+_CONTACT = re.compile(
+    r"(?:담당|책임|문의|연락|전화|이메일|전자\s*우편)|連絡先|(?:お)?問い?合わせ|担当|電話|联系|电话|contact|enquir|inquir|phone|tel\b|e-?mail|"
+    r"liên hệ|điện thoại",
+    re.I,
+)
 # What else stands in the first column of a table that says one thing of the document in each row.
 _OTHER_LABEL = re.compile(
     r"(?:담당|책임|문의|작성|연락)\s*(?:자|처|전화)|(?:전화|팩스|연락처?)\s*(?:번호)?|(?:전자\s*)?(?:우편|메일)|이메일|e-?mail|tel|"
@@ -52,16 +61,22 @@ _OTHER_LABEL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Imprint:
-    """`date` is ISO 8601 (YYYY-MM-DD), `department` a name as the document has it; each is "" where it has none."""
+    """What a document says of itself; each is "" where it doesn't.
+
+    `date` is ISO 8601 (YYYY-MM-DD); `department`, a name, and `contact`, with a number or an address for mail, are as
+    the document has them.
+    """
 
     date: str = ""
     department: str = ""
+    contact: str = ""
 
 
 def find_imprint(document: Document) -> Imprint:
     """Return what `document` says of its own publication."""
     top, rest = document.blocks[:_LINES_AT_TOP], document.blocks[_LINES_AT_TOP:]
-    return Imprint(_date(_parts(document, top)), _department(_parts(document, top + rest[-_LINES_AT_END:])))
+    ends = _parts(document, top + rest[-_LINES_AT_END:])
+    return Imprint(_date(_parts(document, top)), _department(ends), _contact(ends))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +156,24 @@ def _department(parts: list[_Part]) -> str:
     for label, value in _labelled(parts):
         if _DEPARTMENT.fullmatch(_bare(label)) and 0 < len(value) <= _MAX_NAME_CHARACTERS and not _is_label(value):
             return " ".join(value.split())
+    return ""
+
+
+def _contact(parts: list[_Part]) -> str:
+    """Return the first cell or rest of a line with a number or an address for mail that a label before it announces."""
+    for part in parts:
+        for at, cell in enumerate(part.cells):
+            found = _REACHED_BY.search(cell)
+            if not found:
+                continue
+            label, colon, value = cell.replace("：", ":").partition(":")
+            if part.names:
+                labels, value = list(part.names[at : at + 1]), cell
+            elif at:
+                labels, value = list(part.cells[:at]), cell
+            else:
+                labels, value = [label if colon else cell], value if colon else found.group()
+            fits = found.group() in value and len(value) <= _MAX_NAME_CHARACTERS
+            if any(_CONTACT.match(_bare(label)) for label in labels):
+                return " ".join((value if fits else found.group()).split())
     return ""

@@ -31,7 +31,7 @@ from index.embedding import SentenceTransformerEmbedder
 from index.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, InputError, PublishedIndexError
 from index.lexical import LOCK_SUFFIX, Bm25Store
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 VERSIONS_KEPT = 5
 _LEFT_OVERS = ".*"

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from index.documents import Document
@@ -102,7 +102,7 @@ def load_document(file: SourceFile, parse: Parse | None = None) -> Document:
 
 
 def parse_document(suffix: str, doc_id: str, data: bytes) -> Document:
-    """Load the bytes of a file by the loader of `suffix`, with what its text says of its date and department.
+    """Load the bytes of a file by the loader of `suffix`, with what its text says of its date, department and contact.
 
     Raises:
         InputError: they can't be read.
@@ -113,8 +113,7 @@ def parse_document(suffix: str, doc_id: str, data: bytes) -> Document:
         document = LOADERS[suffix](doc_id, data)
         if not document.blocks:
             raise InputError("the file holds no text")
-        imprint = find_imprint(document)
-        return replace(document, date=imprint.date, department=imprint.department)
+        return replace(document, **asdict(find_imprint(document)))
     except (InputError, MemoryError):
         raise
     except Exception as error:  # on damaged files the libraries raise whatever they stumble over

@@ -113,7 +113,7 @@ class ParserProcess:
         if "reason" in answer:
             raise InputError(answer["reason"])
         blocks = tuple(Block(BlockKind(kind), *where) for kind, *where in answer["blocks"])
-        return Document(doc_id, answer["title"], answer["text"], blocks, answer["date"], answer["department"])
+        return Document(doc_id, answer["title"], answer["text"], blocks, *answer["imprint"])
 
     def _start(self) -> None:
         self._socket.close()
@@ -239,7 +239,7 @@ def _answer(suffix: str, doc_id: str, data: bytes) -> dict[str, Any]:
         return {"reason": "needs too much memory to be read: split it, or save it anew without its pictures"}
     return {
         "title": document.title, "text": document.text, "blocks": [astuple(block) for block in document.blocks],
-        "date": document.date, "department": document.department,
+        "imprint": [document.date, document.department, document.contact],
     }  # fmt: skip
 
 

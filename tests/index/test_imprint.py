@@ -79,6 +79,29 @@ def test_what_a_page_calls_the_columns_of_its_table_is_no_department():
         assert find_imprint(load_html("a.html", page.encode())).department == department
 
 
+@pytest.mark.parametrize(
+    ("lines", "contact"),
+    [
+        (
+            "담당 부서\t총무과\t책임자\t과 장\t김철수 (044-202-1111)\n\t\t담당자\t주무관\t이 (044-202-1112)",
+            "김철수 (044-202-1111)",
+        ),
+        ("담당부서\t담당자\t연락처\n총무과\t김\t02) 123-4567", "02) 123-4567"),
+        ("문의: 총무과 김철수(044-202-1111)", "총무과 김철수(044-202-1111)"),
+        ("○ 문의처 : help@example.go.kr", "help@example.go.kr"),
+        ("□ 문의처 총무과 ☎ 044-202-1111", "044-202-1111"),
+        ("Contact: Office of AI, +82 44-202-1111", "Office of AI, +82 44-202-1111"),
+        ("お問い合わせ：総務課 03-1234-5678", "総務課 03-1234-5678"),
+        ("문의: " + "가" * 100 + " 044-202-1111", "044-202-1111"),
+        ("계좌\t국민 044-202-1111", ""),
+        ("문의: 담당자에게", ""),
+        ("예산\t1,234-5678-1234", ""),
+    ],
+)
+def test_the_contact_is_the_first_number_or_address_that_is_announced(lines, contact):
+    assert imprint_of(f"{BODY}\n\n{lines}").contact == contact
+
+
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"]), max_size=300))
 def test_no_text_breaks_it(text):
     assert isinstance(imprint_of(f"가 {text}"), Imprint)
