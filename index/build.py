@@ -158,16 +158,22 @@ def build_index(
     )
 
 
-def report_if_unchanged(source: Path, publication: Publication, model: str) -> BuildReport | None:
+def report_if_unchanged(
+    source: Path, publication: Publication, model: str, settled: bool = False
+) -> BuildReport | None:
     """Return the report of a build that finds nothing to do, or None where there is something; it needs no model.
 
-    `model` is the identity of the embedding model; where it isn't known, None is returned.
+    `model` is the identity of the embedding model; where it isn't known, None is returned. With `settled` there is
+    nothing to do either where the sources are those that were last built, as after a rollback (see `build_if_stale`).
 
     Raises:
         InputError: the source folder is missing.
     """
     before = published_manifest(publication)
-    if not model or not before or before.inputs != inputs_digest(read_source_files(source), model, Chunking()):
+    if not model or not before:
+        return None
+    inputs = inputs_digest(read_source_files(source), model, Chunking())
+    if inputs != before.inputs and not (settled and inputs == publication.settled()):
         return None
     try:
         publication.verify(before.version)

@@ -246,9 +246,14 @@ def index_build(
 
     def build() -> None:
         # The models take seconds to load, so that is put off until there is something to do with them.
-        identity = "" if gate else model_identity(settings.embedding_model)
+        identity = "" if gate and not keep_watching else model_identity(settings.embedding_model)
         with Builds(settings.data_dir).recorded(gate, hold, stamps_below(folder), record) as recorded:
-            report = report_if_unchanged(folder, _publication(), identity)
+            # Nobody asked for what a watching build does, so it undoes no rollback and tries nothing that was refused.
+            report = report_if_unchanged(folder, _publication(), identity, settled=keep_watching)
+            if not report and not identity and keep_watching:
+                embedder = models().embedder
+                identity = embedder.identity or embedder.name
+                report = report_if_unchanged(folder, _publication(), identity, settled=True)
             if not report:
                 loaded = models()
                 with _progress_bar(recorded) as progress:
