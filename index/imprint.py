@@ -100,7 +100,9 @@ def _parts(document: Document, blocks: tuple[Block, ...]) -> list[_Part]:
         ]
         headers = header_rows(document.text, table)
         is_said = any(row.is_header is not None for row in table)
-        if not headers or (not is_said and any(_is_label(row[0]) for row in rows[1:])):
+        # Markdown knows no table without a header, whatever its first row holds.
+        has_figure = any(character.isdigit() for at in headers for cell in rows[at] for character in cell)
+        if not headers or has_figure or (not is_said and any(_is_label(row[0]) for row in rows[1:])):
             parts += map(_Part, rows)
         elif len(rows) == headers.stop + 1:
             parts.append(_Part(rows[-1], rows[headers.stop - 1]))

@@ -158,8 +158,12 @@ def _is_wrapped(text: str, previous: Block, last_line: str, start: int) -> bool:
 
 def is_wide(line: str) -> bool:
     """Whether a line may have ended because it was full."""
-    width = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
-    return width >= _WRAPPED_LINE_WIDTH
+    return column_width(line) >= _WRAPPED_LINE_WIDTH
+
+
+def column_width(line: str) -> int:
+    """Return how many columns a line takes: two for each East Asian character."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
 
 
 def ends_sentence(content: str) -> bool:

@@ -151,7 +151,7 @@ def test_nothing_in_a_file_is_looked_at_by_the_process_that_builds(name, monkeyp
     with ParserProcess() as parser:
         document = load_document(SourceFile(name, data), parser.parse)
     assert (document.date, document.department) == ("2025-10-29", "국제협력관 미주아시아협력담당관")
-    assert document.contact == "추은경 (044-202-4340)"
+    assert document.contact == "이경림 (044-202-4340)"
 
 
 def test_a_bomb_takes_no_more_memory_than_the_limit():

@@ -43,7 +43,7 @@ def test_documents_are_listed_with_their_size(client, doc_id):
     for described in (document, whole):
         assert described["date"] == "2025-10-29"
         assert described["department"] == "국제협력관 미주아시아협력담당관"
-        assert described["contact"] == "추은경 (044-202-4340)"
+        assert described["contact"] == "이경림 (044-202-4340)"
 
 
 @pytest.mark.parametrize("name", ["한글 이름.txt", "a folder/b/c d.txt", "50% #1?&+.txt", "<b>\"'.txt"])
