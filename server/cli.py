@@ -21,6 +21,7 @@ from index.errors import (
     MundapError,
     PublishedIndexError,
     QuestionError,
+    StorageError,
     TransientError,
     UsageError,
 )
@@ -245,6 +246,13 @@ def index_build(
     models = cache(lambda: _load_models(settings))
 
     def build() -> None:
+        with _audited(settings, "build_end", record) as outcome:
+            report = build_once()
+            # What a watching process found unchanged nobody asked for.
+            outcome(report.version if report.published or report.held or record else None)
+        _print_report(report, sys.stdout)
+
+    def build_once() -> "BuildReport":
         # The models take seconds to load, so that is put off until there is something to do with them.
         identity = "" if gate and not keep_watching else model_identity(settings.embedding_model)
         with Builds(settings.data_dir).recorded(gate, hold, stamps_below(folder), record) as recorded:
@@ -260,7 +268,7 @@ def index_build(
                     judge = _judge(settings, loaded, recorded, progress, hold) if gate else None
                     report = _build(settings, folder, loaded, progress, judge, hold)
             recorded.finished(asdict(report))
-        _print_report(report, sys.stdout)
+        return report
 
     if keep_watching:
         _watch(folder, build)
@@ -285,7 +293,10 @@ def index_rollback(
     version: Annotated[str | None, typer.Argument(help="Version to publish again.  [default: the one before]")] = None,
 ) -> None:
     """Publish an earlier version again."""
-    print(f"published {_publication().roll_back(version).version}")
+    with _audited(_settings(), "roll_back", version or "") as outcome:
+        published = _publication().roll_back(version).version
+        outcome(published)
+    print(f"published {published}")
 
 
 @index_app.command("publish")
@@ -293,7 +304,10 @@ def index_publish(
     version: Annotated[str, typer.Argument(help="Version that is kept: one that is held, or an earlier one.")],
 ) -> None:
     """Publish a version that is held."""
-    print(f"published {_publication().publish_kept(version).version}")
+    with _audited(_settings(), "publish", version) as outcome:
+        _publication().publish_kept(version)
+        outcome(version)
+    print(f"published {version}")
 
 
 @index_app.command("check")
@@ -486,6 +500,35 @@ def _publication() -> Any:
 
     settings = _settings()
     return Publication(settings.data_dir, settings.versions_kept)
+
+
+@contextmanager
+def _audited(settings: "Settings", action: str, subject: str) -> Iterator[Callable[[str | None], None]]:
+    """Keep in the audit log what is done in the `with` block, which says to what version; to None, it isn't kept.
+
+    What fails is kept with `subject`, if there is any. Where the log can't be written, that is told and no more.
+    """
+    from server.storage import Storage
+
+    def keep(subject: str, outcome: str) -> None:
+        try:
+            storage = Storage(settings.database)
+            try:
+                storage.keep_audit(action, subject, outcome)
+            finally:
+                storage.close()
+        except StorageError as error:
+            print(f"mundap: {error}", file=sys.stderr)
+
+    done: list[str | None] = []
+    try:
+        yield done.append
+    except MundapError:
+        if subject and settings.data_dir.is_dir():
+            keep(subject, "failed")
+        raise
+    if version := done[0]:
+        keep(version, "done")
 
 
 def _load_models(settings: "Settings") -> "Models":
