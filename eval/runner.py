@@ -93,7 +93,7 @@ def open_dataset(
         if report.skipped:
             doc_id, reason = next(iter(report.skipped.items()))
             raise InputError(f"The dataset {dataset.name} has documents that can't be indexed: {doc_id}: {reason}")
-        yield Chat(Retriever(publication.open(models.embedder), models.embedder), models.reader)
+        yield Chat(Retriever(publication.open(models.embedder), models.embedder), models.reader, models.writer)
 
 
 def run(dataset: Dataset, chat: Chat, task: str = "all", progress: Progress = lambda done, total: None) -> list[Record]:

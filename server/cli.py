@@ -103,7 +103,7 @@ def serve(
         _print_report(report, sys.stderr)
     print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
     if workers == 1:
-        chat = Chat(Retriever(index, models.embedder), models.reader)
+        chat = Chat(Retriever(index, models.embedder), models.reader, models.writer)
         uvicorn.run(create_app(settings, chat), host=host, port=port, log_level="warning", server_header=False)
     else:
         app_factory = "server.app:create_app"
