@@ -47,11 +47,24 @@ class SentenceTransformerEmbedder:
         """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the document prompt."""
         return self._vectors(self._model.encode_document(texts, batch_size=batch_size, **_ENCODING))
 
+    def embed_tokens(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the model makes of each token of a passage: spans, int (n, 2), and vectors, float32 (n, d).
+
+        Spans are offsets into `text`; of a text that is longer than the model reads the rest has no tokens.
+        """
+        prompt = self._model.prompts.get("document") or self._model.prompts.get("passage") or ""
+        vectors = np.asarray(self._model.encode([prompt + text], output_value="token_embeddings", **_SHOWN)[0])
+        offsets = self._model.tokenizer(prompt + text, return_offsets_mapping=True)["offset_mapping"]
+        spans = np.asarray(offsets[: len(vectors)], dtype=np.int64) - len(prompt)
+        inside = (spans[:, 1] > np.maximum(spans[:, 0], 0)) & (spans[:, 0] >= -1)
+        return spans[inside].clip(0), vectors[inside].astype(np.float32)
+
     def _vectors(self, values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(values.reshape(-1, self.dimension), dtype=np.float32)
 
 
-_ENCODING: dict[str, Any] = {"normalize_embeddings": True, "convert_to_numpy": True, "show_progress_bar": False}
+_SHOWN: dict[str, Any] = {"show_progress_bar": False}
+_ENCODING: dict[str, Any] = {"normalize_embeddings": True, "convert_to_numpy": True, **_SHOWN}
 
 
 def load_embedder(model: str, cache: Path, progress: Progress = lambda message: None) -> SentenceTransformerEmbedder:

@@ -89,6 +89,8 @@ def facts(text: str, as_evidence: bool = False) -> Facts:
     quotations = tuple(found[1] or found[2] for found in _QUOTED.finditer(text))
     codes: set[str] = set()
     dates: set[Date] = set()
+    if VIETNAMESE.search(text):
+        text = _VIETNAMESE_NUMBER.sub(lambda found: found.group().replace(".", "").replace(",", "."), text)
     text = _take(text, _ADDRESS, lambda found: codes.add(found.group().rstrip("./").casefold()))
     text = _take(text, _ARTICLE, lambda found: codes.add(squeeze(found.group(1))))
     text = _digits_for_words(text)
@@ -102,8 +104,8 @@ def facts(text: str, as_evidence: bool = False) -> Facts:
     if as_evidence:
         # A weekday or a year may stand beside the day that it belongs to.
         dates |= {b._replace(weekday=a.weekday) for a in dates for b in dates if a.weekday and b.day}
-        quantities |= {Quantity(q.value) for q in quantities if not q.unit}
-        quantities |= {Quantity(float(part)) for date in dates for part in date[:3] if part}
+        parts = ("year", "month", "day")
+        quantities |= {Quantity(float(d), part) for date in dates for d, part in zip(date, parts, strict=False) if d}
         if phrase("both").search(text) or len(_joined_territories(text)) == 2:
             quantities.add(Quantity(2.0))
     return Facts(frozenset(quantities), frozenset(dates), frozenset(codes), quotations)
@@ -120,11 +122,13 @@ _ADDRESS = re.compile(
     r"(?:https?://|www\.)[^\s<>()]+|[\w.+-]+@[\w-]+\.[\w.-]+|\b[\w-]+(?:\.[\w-]+)*\.(?:kr|com|net|org|io|gov|vn|jp|cn)\b\S*",
     re.IGNORECASE,
 )
-_PHONE = re.compile(r"(?:\+\d{1,3}[-. ]?)?\(?\d{2,4}\)?[-. )]\s?\d{3,4}[-. ]\d{4}\b|\b1\d{3}-\d{4}\b")
+_PHONE = re.compile(
+    r"(?:\+\d{1,3}[-. ]?)?\(?(?<!\d)\d{2,4}\)?[-. )]\s?\d{3,4}[-. ]\d{4}(?!\d)|(?<!\d)1\d{3}-\d{4}(?!\d)"
+)
 # Letters and digits that name one thing: "5G", "COVID-19", "2025-15", "A4".
 # Before numbers are read: 조 is a trillion too.
 _ARTICLE = re.compile(r"(?:제|第|\bArticle|\bĐiều)\s?(\d+)\s?(?:조|条|條)?", re.IGNORECASE)
-_CODE = re.compile(r"\b[A-Za-z]+-?\d[\w-]*|\b\d+[A-Za-z]\b(?!\s?\d)|\b\d+(?:-\d+)+\b")
+_CODE = re.compile(r"(?<![A-Za-z])[A-Za-z]+-?\d[A-Za-z\d-]*|(?<!\d)\d+[A-Za-z](?![A-Za-z\d])|(?<!\d)\d+(?:-\d+)+(?!\d)")
 
 
 def _take(text: str, pattern: re.Pattern[str], keep: object) -> str:
@@ -173,7 +177,7 @@ _COUNTERS = "명|개국|개월|개|가지|번째|번|차례|곳|분야|건|시�
 _NATIVE = re.compile(rf"(?<![가-힣])({'|'.join(sorted(_NATIVE_KOREAN, key=len, reverse=True))})\s?(?={_COUNTERS})")
 # Korean and Chinese numerals are syllables of other words too: two of them with a scale among them, or a counter behind.
 _WRITTEN = re.compile(
-    rf"(?<![가-힣])(?!만일)[{_SIGNS}]*[{''.join(_SCALES)}][{_SIGNS}]*(?=\s?(?:{_COUNTERS}))"
+    rf"(?<![가-힣])(?!만일)[{_SIGNS}]*[{''.join(_SCALES)}][{_SIGNS}]*(?=\s?(?:{_COUNTERS}|韩元|韓元|元|ウォン|ドル|美元|人))"
     rf"|(?<![가-힣])[삼사오육칠팔구](?=(?:{_COUNTERS})(?![가-힣]))"
     r"|[〇零一二三四五六七八九]{4}(?=年)"
     r"|[二三四五六七八九两兩十百千万億亿]+(?=[年月日号个個つ人名国國项項大次回倍歳岁%])"
@@ -181,9 +185,12 @@ _WRITTEN = re.compile(
 _MIXED = re.compile(
     rf"\d[\d,]*(?:\.\d+)?\s?[{''.join(_SCALES)}](?:\s?[\d,.]*\s?[{''.join(_SCALES)}])*(?:\s?\d+(?![\d.,]))?"
 )
+# Points part thousands, a comma the decimals.
+_VIETNAMESE_NUMBER = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+(?:,\d+)?(?![\d.,]*\d)|(?<![\d.,])\d+,\d{1,2}(?!\d)")
+_DAYS = {"하루": 1, "이틀": 2, "사흘": 3, "나흘": 4, "닷새": 5, "열흘": 10, "보름": 15}
 _PLAIN = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _WORD_NUMBER = re.compile(
-    rf"\b(?:(\d[\d,.]*)\s?|(?:(?P<word>{'|'.join(_LATIN_NUMBERS)})[\s-]))(?P<scale>{'|'.join(_LATIN_SCALES)})\b"
+    rf"\b(?:(\d[\d,.]*)\s?|(?:(?P<word>{'|'.join(_LATIN_NUMBERS)})[\s-]))(?P<scale>{'|'.join(_LATIN_SCALES)})\b(?:\s(?P<more>tỷ|tỉ)\b)?"
     rf"|\b(?P<tens>twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)[\s-](?P<ones>two|three|four|five|six|seven|eight|nine)\b"
     rf"|\b(?P<alone>{'|'.join(_LATIN_NUMBERS)})\b",
     re.IGNORECASE,
@@ -194,12 +201,14 @@ _UNITS = {
     "dollar": r"달러|(?:US )?dollars?\b|ドル|美元|đô la",
     "year": r"년|年|years?\b|năm\b",
     "month": r"개월|달(?!러)|か月|ヶ月|カ月|个月|個月|months?\b|tháng\b",
-    "week": r"주(?:일|간)?(?![가-힣])|週間?|周|weeks?\b|tuần\b",
+    "week": r"주(?![가-힣])|주(?:일|간|[가를는에로뒤후내])|週間?|周|weeks?\b|tuần\b",
     "day": r"일|日|天|days?\b|ngày\b",
     "hour": r"시간|時間|小时|小時|hours?\b|giờ\b|시(?![가-힣])",
     "minute": r"분(?!야|의|기)|分钟?|minutes?\b|phút\b",
     "people": r"명|인(?![가-힣])|사람|人|名|people\b|persons?\b|người\b",
 }
+# Any other word that Korean counts by: the same in both texts, or unknown in another language.
+_COUNTER = re.compile(r"\s?([가-힣])")
 _UNIT = re.compile(
     rf"\s?-?(?:{'|'.join(f'(?P<u{at}>{pattern})' for at, pattern in enumerate(_UNITS.values()))})", re.IGNORECASE
 )
@@ -207,6 +216,8 @@ _UNIT = re.compile(
 
 def _digits_for_words(text: str) -> str:
     """Return `text` with the numbers that it writes in words, in any of the languages, in digits."""
+    for word, days in _DAYS.items():
+        text = text.replace(word, f"{days}일")
     text = _NATIVE.sub(lambda found: f"{_NATIVE_KOREAN[found.group(1)]} ", text)
     text = _MIXED.sub(lambda found: _plain(_value(found.group())), text)
     text = _WRITTEN.sub(lambda found: _plain(_value(found.group())), text)
@@ -225,6 +236,8 @@ def _value(text: str) -> float:
         elif scale < 1e4:
             section += (1 if current is None else current) * scale
             current = None
+        elif total and not section and current is None:
+            total *= scale  # "万亿" is one scale
         else:
             total += (section + (current or 0) or 1) * scale
             section, current = 0.0, None
@@ -236,7 +249,8 @@ def _latin_value(found: re.Match[str]) -> str:
         number = (
             _LATIN_NUMBERS[found["word"].lower()] if found["word"] else float(found[1].strip(",.").replace(",", ""))
         )
-        return _plain(number * _LATIN_SCALES[found["scale"].lower()])
+        more = _LATIN_SCALES[found["more"].lower()] if found["more"] else 1.0
+        return _plain(number * _LATIN_SCALES[found["scale"].lower()] * more)
     if found["tens"]:
         return _plain(_LATIN_NUMBERS[found["tens"].lower()] + _LATIN_NUMBERS[found["ones"].lower()])
     return _plain(_LATIN_NUMBERS[found["alone"].lower()])
@@ -252,6 +266,8 @@ def _quantities(text: str) -> Iterator[Quantity]:
         name = list(_UNITS)[int(unit.lastgroup[1:])] if unit and unit.lastgroup else ""
         if not name and text[: found.start()].rstrip().endswith("$"):
             name = "dollar"
+        if not name and (counter := _COUNTER.match(text, found.end())):
+            name = counter.group(1)
         yield Quantity(float(found.group().replace(",", "")), name)
 
 
@@ -343,7 +359,7 @@ def _unknown_names(claim: str, evidence: Sequence[str], squeezed: str) -> Iterat
     for name, code in _territory_names(plain):
         if code not in known:
             yield name
-        plain = re.sub(re.escape(name), " ", plain, flags=re.IGNORECASE)
+    plain = _territory_pattern().sub(lambda found: found.group() if found.group()[0].islower() else " ", plain)
     heard = [name for text in evidence for name in _names_to_hear(text)]
     for name in _names(plain):
         if squeeze(name) not in squeezed and not any(sounds_alike(name, other) for other in heard):
@@ -362,24 +378,26 @@ def _names(text: str) -> Iterator[str]:
 
 def _latin_names(text: str) -> Iterator[list[str]]:
     """Yield the capitalised words that are no ordinary ones, those that stand together in one list."""
-    name: list[str] = []
+    run: list[str] = []
     end = 0
-    for found in _LATIN_WORD.finditer(text):
-        word = re.sub(r"['’]s$", "", found.group())
-        is_name = any(map(str.isupper, word)) and not all(map(_is_ordinary, re.split(r"[-’']", word)))
-        if name and not (is_name and text[end : found.start()].isspace()):
-            yield name
-            name = []
-        if is_name:
-            name.append(word)
+    # Vietnamese names have two syllables at least, so a single one with a capital begins a sentence.
+    least = 2 if VIETNAMESE.search(text) else 1
+    for found in (*_LATIN_WORD.finditer(text), None):
+        word = re.sub(r"['’]s$", "", found.group()) if found else ""
+        is_capitalised = any(map(str.isupper, word))
+        if run and not (found and is_capitalised and text[end : found.start()].isspace()):
+            name = [one for one in run if not all(map(_is_ordinary, re.split(r"[-’']", one)))]
+            if name and (len(run) >= least or name[0].isascii()):
+                yield name
+            run = []
+        if found and is_capitalised:
+            run.append(word)
             end = found.end()
-    if name:
-        yield name
 
 
 def _names_to_hear(text: str) -> Iterator[str]:
     if HANGUL.search(text):
-        nouns = proper_nouns(text)
+        nouns = [noun for noun in proper_nouns(text) if noun.isalpha()]
         yield from nouns
         yield from (" ".join(pair) for pair in pairwise(nouns))
     yield from (" ".join(words) for words in _latin_names(text))
@@ -405,15 +423,15 @@ def _territory_codes() -> dict[str, str]:
 @cache
 def _territory_pattern() -> re.Pattern[str]:
     names = sorted(_territory_codes(), key=len, reverse=True)
-    spaced = [rf"\b{re.escape(name)}\b" for name in names if name[0].isascii() or VIETNAMESE.search(name)]
-    others = [re.escape(name) for name in names if not (name[0].isascii() or VIETNAMESE.search(name))]
+    spaced = [rf"\b{re.escape(name)}\b" for name in names if _LATIN_WORD.match(name)]
+    others = [re.escape(name) for name in names if not _LATIN_WORD.match(name)]
     return re.compile("|".join([*spaced, *others]), re.IGNORECASE)
 
 
 def _territory_names(text: str) -> Iterator[tuple[str, str]]:
     for found in _territory_pattern().finditer(text):
-        # "us" is America in capitals alone.
-        if found.group() != "us":
+        # "us" is America in capitals alone, "áo" Austria.
+        if not found.group()[0].islower():
             yield found.group(), _territory_codes()[found.group().casefold()]
 
 

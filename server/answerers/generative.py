@@ -76,7 +76,8 @@ class Writer:
         waiting: list[WrittenSentence] = []
         shown, held_back = 0, 0
         try:
-            for draft in drafts(self.model.stream(messages, IDLE_SECONDS)):
+            pieces = _reading_meanwhile(self.model.stream(messages, IDLE_SECONDS), verifier, passages)
+            for draft in drafts(pieces):
                 problem = _unshowable(draft, fence, language, prompt, len(passages))
                 if not problem:
                     cited = [passages[number - 1] for number in draft.citations]
@@ -101,6 +102,18 @@ class Writer:
                 "written by %s, prompt %s %s: %d sentences shown, %d held back",
                 self.model.name, prompt.version, prompt.digest, shown, held_back,
             )  # fmt: skip
+
+
+def _reading_meanwhile(
+    pieces: Iterator[str], verifier: Verifier, passages: Sequence[Sequence[Candidate]]
+) -> Iterator[str]:
+    """Yield `pieces` and read one of `passages` whenever nothing has come for a while."""
+    unread = iter(passages)
+    for piece in pieces:
+        yield piece
+        passage = None if piece else next(unread, None)
+        if passage:
+            verifier.read(passage[0])
 
 
 def _citable_passages(found: Extract) -> list[list[Candidate]]:
@@ -246,19 +259,13 @@ def drafts(pieces: Iterator[str]) -> Iterator[Draft]:
     An empty piece says that nothing has come for a while: a sentence that may be complete is taken to be.
     """
     text = ""
-    try:
-        for piece in pieces:
-            text += piece
-            while (end := _sentence_end(text, waits=bool(piece))) is not None:
-                draft = _draft(text[:end])
-                text = text[end:]
-                if draft:
-                    yield draft
-    finally:
-        # Left off with the draft: the connection is closed now and not when the garbage is collected.
-        close = getattr(pieces, "close", None)
-        if close:
-            close()
+    for piece in pieces:
+        text += piece
+        while (end := _sentence_end(text, waits=bool(piece))) is not None:
+            draft = _draft(text[:end])
+            text = text[end:]
+            if draft:
+                yield draft
     if draft := _draft(text):
         yield draft
 

@@ -18,24 +18,24 @@ _KANA = {
 _KANA_SOUNDS = {sign: sound for signs, sound in _KANA.items() for sign in signs}
 # Letters that Korean and Japanese don't tell apart, or write with one another's signs. Vowels say little.
 _LATIN = (
+    ("ng", "n"),
     ("ch(?=[aeiou]{1,2}l)", "k"),
     ("tch|ts|tz|ch|j|z", "j"), ("sh|ss", "s"), ("ph|f|v|b", "p"), ("th|d", "t"), ("ck|q|g|c", "k"), ("x", "ks"),
-    ("l", "r"), ("ng", "n"), ("kh", "k"), ("[aeiouwyh]", ""),
+    ("l", "r"), ("kh", "k"), ("[aeiouwyh]", ""),
 )  # fmt: skip
 
 
 def sounds_alike(name: str, other: str) -> bool:
-    """Whether two names in different scripts have the same consonants, or one those of a part of the other.
+    """Whether `name` has the consonants of `other`, in another script, or of a part of it; two at least.
 
-    Each word of more than one counts alone, and the words together in either order, as surnames go first or last. In
-    one script names that differ are different.
+    Surnames go first or last. In one script names that differ are different.
     """
     if _script(name) == _script(other):
         return False
     words = name.split()
     theirs = _consonants(other.replace(" ", ""))
     whole = {_consonants("".join(words)), _consonants("".join([*words[-1:], *words[:-1]]))}
-    return any(len(mine) > 1 and (mine in theirs or (len(theirs) > 2 and theirs in mine)) for mine in whole)
+    return any(len(mine) > 1 and mine in theirs for mine in whole)
 
 
 def _script(name: str) -> str:

@@ -4,6 +4,7 @@ A capitalised word that is not among them is taken for a name, which the documen
 """
 
 _ENGLISH = """
+young leftover bus buses books borrowing buyers bicycles pills vehicles cars car drivers driver passengers pupils tenants owners owner renters patients
 academic academy accepted access accord according act action active additional additionally administration
 administrative administrator advanced advisor advisory affairs agency agenda agreement agricultural agriculture aid
 aim air aircraft all alliance although ambassador amendment an analysis announcement annual another answer any anyone
@@ -62,6 +63,7 @@ week welfare were west western what when where whether which while white who win
 worker workers workforce working works workshop world year years yellow yes you your youth zone zones
 """
 _VIETNAMESE = """
+xe vé lệ thuốc du cá hộ sinh mỗi nhân thư thời trong thông cha mẹ con
 an anh ba ban bao biên biển buổi bài báo bên bình bước bản bắc bằng bố bộ bởi cao chi chiến cho chung chuyên chính
 chương chất chế chỉ chủ chức cuộc các cách có công cùng cơ cước cải cảng cấp cần cộng cục của danh do doanh dài dân
 dầu dịch dịp dữ dự dựa ghi ghế gia giá giáo giải giấy giữa gần hai hiến hiểu hiện hiệp huyện hàng hành hướng hạ hạnh

@@ -1,17 +1,19 @@
 """Whether the passages that a written sentence cites support it, and which of their sentences do.
 
-A sentence is supported when its facts (see `facts`) stand in the sentences that are quoted for it, when it turns their
-sense round in no word of negation, and when its words and its meaning are near enough to theirs. How near is in
-`support_thresholds.json`, made by `python -m eval.fit_support`: in the language of the passages words count, in another
-meaning alone is left.
+A sentence is supported when its facts (see `facts`) stand in the sentences that are quoted for it, when it denies
+nothing that they don't, and when a logistic regression finds its words and its meaning near enough to theirs. The
+weights are in `support_weights.json`, made by `python -m eval.fit_support`: in the language of the passages words
+count, in another meaning alone is left.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from index.embedding import SentenceTransformerEmbedder
 from index.morphemes import search_terms
@@ -23,29 +25,41 @@ from server.answerers.facts import unsupported_facts
 from server.phrases import phrase
 
 MAX_QUOTED = 3
-THRESHOLDS_FILE = Path(__file__).with_name("support_thresholds.json")
+WEIGHTS_FILE = Path(__file__).with_name("support_weights.json")
+# `coverage`: share of the sentence's terms, weighted by idf, that the quoted ones hold. The others compare its tokens,
+# each with the nearest of the quoted ones, by the embedding model's contextual vectors: the mean of the cosines around
+# the mean of the cited passages' tokens, and the mean of the worst fifth of the plain cosines. A single word that
+# changes the sense leaves the whole similar, and this low.
+FEATURES = ("coverage", "aligned", "worst_similar")
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """What speaks for a sentence: the sentences to quote, best first, and how near they are.
+    """What speaks for a sentence: the sentences to quote, best first, and `FEATURES` of how near they are.
 
-    `coverage` is the share of the sentence's terms, weighted by idf, that the quoted ones hold; `similarity` the best
-    cosine with one of them; `problem` says in words for the log why they don't support it, "" if they do.
+    `problem` says in words for the log why they don't support it, "" if they do.
     """
 
     quoted: tuple[Candidate, ...]
-    coverage: float
-    similarity: float
+    features: tuple[float, ...]
     problem: str
 
 
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weights of `FEATURES`, with the bias last, and the logit from which a sentence counts as supported."""
+
+    weights: np.ndarray
+    supported_from: float
+
+
 class Verifier:
-    """Holds written sentences to the sentences of one index."""
+    """Holds written sentences to the sentences of one index; made for one answer."""
 
     def __init__(self, index: PublishedIndex, embedder: SentenceTransformerEmbedder) -> None:
         self._index = index
         self._embedder = embedder
+        self._read: dict[int, _ReadPassage] = {}
 
     def verify(self, sentence: str, language: str, cited: Sequence[Sequence[Candidate]]) -> Support:
         """Hold `sentence`, in `language`, to the passages that it cites, each given as its sentences in order."""
@@ -54,30 +68,22 @@ class Verifier:
             return support
         # Not by the letters of the sentence: it may hold names in those of the document.
         same = (written_language(support.quoted[0].text) or "en") == language
-        limits = thresholds()["same" if same else "other"]
-        for name, value in (("coverage", support.coverage), ("similarity", support.similarity)):
-            if value < limits[name]:
-                return Support(support.quoted, support.coverage, support.similarity, f"{name} {value:.3f}")
-        return support
+        weights = load_weights()["same" if same else "other"]
+        logit = float(np.array([*support.features, 1.0]) @ weights.weights)
+        return support if logit >= weights.supported_from else replace(support, problem=f"too far ({logit:.2f})")
 
     def weigh(self, sentence: str, cited: Sequence[Sequence[Candidate]]) -> Support:
         """Return what speaks for `sentence`, before any threshold."""
-        terms = self._terms(sentence)
+        terms = {t: self._index.lexical.idf(t) for t in search_terms(sentence) if t not in QUESTION_WORDS}
         scores = self._similarities(sentence, cited)
-        candidates = list(chain.from_iterable(cited))
-        quoted = _chosen(sentence, candidates, terms, scores)
-        texts = [_evidence(candidate) for candidate in quoted]
-        held = _known_terms(quoted)
-        total = sum(terms.values())
-        coverage = sum(weight for term, weight in terms.items() if term in held) / total if total else 0.0
-        similarity = max(scores[_place(candidate)] for candidate in quoted)
-        missing = unsupported_facts(sentence, texts)
-        if not missing and _is_negated(sentence) != any(map(_is_negated, texts)):
+        quoted = _chosen(sentence, list(chain.from_iterable(cited)), terms, scores)
+        missing = unsupported_facts(sentence, [_evidence(candidate) for candidate in quoted])
+        if not missing and _is_negated(sentence) and not any(_is_negated(candidate.text) for candidate in quoted):
             missing = ["negation"]
-        return Support(tuple(quoted), coverage, similarity, "; ".join(missing))
-
-    def _terms(self, sentence: str) -> dict[str, float]:
-        return {term: self._index.lexical.idf(term) for term in search_terms(sentence) if term not in QUESTION_WORDS}
+        held, total = _known_terms(quoted), sum(terms.values())
+        coverage = sum(weight for term, weight in terms.items() if term in held) / total if total else 0.0
+        features = (coverage, *self._alignment(sentence, quoted, cited))
+        return Support(tuple(quoted), features, "; ".join(missing))
 
     def _similarities(self, sentence: str, cited: Sequence[Sequence[Candidate]]) -> dict[tuple[int, int], float]:
         """Return the cosine of `sentence` with each sentence of the passages, by the passage's ordinal and position."""
@@ -85,6 +91,55 @@ class Verifier:
         ordinals = list(dict.fromkeys(candidate.hit.stored.ordinal for passage in cited for candidate in passage))
         found = self._index.corpus.sentence_scores(vector, ordinals)
         return {(ordinal, at): float(score) for ordinal in ordinals for at, score in enumerate(found[ordinal])}
+
+    def _alignment(
+        self, sentence: str, quoted: Sequence[Candidate], cited: Sequence[Sequence[Candidate]]
+    ) -> tuple[float, float]:
+        """Return the last two of `FEATURES`, as in BERTScore's precision (Zhang et al., ICLR 2020)."""
+        spans, tokens = self._embedder.embed_tokens(sentence)
+        words = [any(map(str.isalnum, sentence[start:end])) for start, end in spans]
+        read = {passage[0].hit.stored.ordinal: self.read(passage[0]) for passage in cited}
+        centre = np.concatenate([passage.tokens for passage in read.values()]).mean(axis=0)
+        held = [read[candidate.hit.stored.ordinal].of(candidate) for candidate in quoted]
+        # What it is about without saying so, like the terms of its context.
+        held += [self._embedder.embed_tokens(c.sentence.about)[1] for c in quoted if c.sentence.about]
+        mine, theirs = tokens[words], np.concatenate(held)
+        if not len(mine) or not len(theirs):
+            return 0.0, 0.0
+        aligned = _best_cosines(mine - centre, theirs - centre).mean()
+        worst = np.sort(_best_cosines(mine, theirs))[: max(1, len(mine) // 5)]
+        return float(aligned), float(worst.mean())
+
+    def read(self, candidate: Candidate) -> "_ReadPassage":
+        """Return the tokens of a candidate's passage. It takes longest of all, so it is best done while one waits."""
+        ordinal = candidate.hit.stored.ordinal
+        if ordinal not in self._read:
+            passage = candidate.hit.passage
+            spans, tokens = self._embedder.embed_tokens(passage.text)
+            self._read[ordinal] = _ReadPassage(spans + passage.start, tokens)
+        return self._read[ordinal]
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadPassage:
+    """The spans of a passage's tokens in its document, int (n, 2), and their vectors, float32 (n, d)."""
+
+    spans: np.ndarray
+    tokens: np.ndarray
+
+    def of(self, candidate: Candidate) -> np.ndarray:
+        """Return the vectors of one of its sentences."""
+        sentence = candidate.sentence
+        inside = (self.spans[:, 1] > sentence.start) & (self.spans[:, 0] < sentence.end)
+        found: np.ndarray = self.tokens[inside]
+        return found
+
+
+def _best_cosines(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Return the cosine of each row of `mine`, (n, d), with the nearest of `theirs`, (m, d): (n,)."""
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-9) for rows in (mine, theirs)]
+    cosines: np.ndarray = (unit[0] @ unit[1].T).max(axis=1)
+    return cosines
 
 
 def _chosen(
@@ -104,7 +159,8 @@ def _chosen(
         rest = [candidate for candidate in candidates if candidate not in chosen]
 
         def gain(candidate: Candidate, missing: set[str] = missing, lacking: set[str] = lacking) -> tuple[int, float]:
-            still = unsupported_facts(sentence, [*map(_evidence, chosen), _evidence(candidate)]) if missing else ()
+            with_it = [*map(_evidence, chosen), _evidence(candidate)]
+            still = unsupported_facts(sentence, with_it) if missing else ()
             found = sum(terms[term] for term in lacking & _known_terms([candidate])) / total
             return len(missing) - len(still), found
 
@@ -135,7 +191,10 @@ def _is_negated(text: str) -> bool:
 
 
 @cache
-def thresholds() -> dict[str, dict[str, float]]:
-    """Return the least coverage and similarity in the "same" language and in "other" ones."""
-    found: dict[str, dict[str, float]] = json.loads(THRESHOLDS_FILE.read_text(encoding="utf-8"))
-    return found
+def load_weights() -> dict[str, Weights]:
+    """Return the weights for sentences in the "same" language as their sources, and in "other" ones."""
+    stored = json.loads(WEIGHTS_FILE.read_text(encoding="utf-8"))
+    return {
+        languages: Weights(np.array([values[name] for name in (*FEATURES, "bias")]), values["supported_from"])
+        for languages, values in stored.items()
+    }
