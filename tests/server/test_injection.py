@@ -15,11 +15,6 @@ from server.conversation import Turn
 from tests.server.attacks import ATTACKS, IN_DOCUMENT
 from tests.server.model_server import ModelServer, in_tokens
 
-    "ko": "APEC은 1989년 창설된 역내 경제협력체입니다.",
-    "en": "APEC was founded in 1989.",
-    "ja": "APECは1989年に創設されました。",
-}
-
 
 class Obedient:
     """A model that does all that it is told by anyone: it says the payload, and gives away all that it knows."""
