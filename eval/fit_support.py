@@ -50,7 +50,7 @@ def main() -> None:
     weights = {}
     for languages in ("same", "other"):
         chosen = [claim for claim in claims if (claim.language == "ko") == (languages == "same")]
-        weights[languages] = fit([claim for claim in chosen if claim.split == "tune"])
+        weights[languages] = fit([claim for claim in chosen if claim.split == "tune"], languages == "same")
         for split in ("tune", "test"):
             print(f"{languages:6} {split:5} {_figures([c for c in chosen if c.split == split], weights[languages])}")
     if "--write" in sys.argv:
@@ -81,10 +81,14 @@ def weigh_claims() -> Iterator[Claim]:
                 yield Claim(row["split"], claim["lang"], claim["kind"], claim["text"], claim["supported"], support)
 
 
-def fit(claims: Sequence[Claim]) -> dict[str, float]:
-    """Return the weight of each feature, the bias and the threshold, from claims whose facts all hold."""
+def fit(claims: Sequence[Claim], words_count: bool) -> dict[str, float]:
+    """Return the weight of each feature, the bias and the threshold, from claims whose facts all hold.
+
+    Between languages words don't count: all that both have are names and numbers, which were checked before.
+    """
     plausible = [claim for claim in claims if not claim.support.problem]
     features = np.array([claim.support.features for claim in plausible])
+    features[:, FEATURES.index("coverage")] *= words_count
     supported = np.array([claim.is_supported for claim in plausible])
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, class_weight="balanced")).fit(features, supported)
     scale, regression = model[0], model[1]

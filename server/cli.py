@@ -126,6 +126,8 @@ def ask(question: Question, as_json: AsJson = False) -> None:
         print(ChatResponse.of(answer).model_dump_json(indent=2))
     else:
         print(answer.text)
+        if answer.notice:
+            print(f"\n{answer.notice.text}")
         for citation in answer.citations:
             print(f"\n[{citation.n}] {citation.title} ({citation.doc_id}:{citation.start}-{citation.end})")
         for related in answer.related:

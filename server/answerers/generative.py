@@ -113,7 +113,7 @@ def _reading_meanwhile(
         yield piece
         passage = None if piece else next(unread, None)
         if passage:
-            verifier.read(passage[0])
+            verifier.read(passage)
 
 
 def _citable_passages(found: Extract) -> list[list[Candidate]]:
@@ -245,6 +245,8 @@ class Draft:
 _CITATION = re.compile(r"\s*[\[［【]\s*(\d{1,2}(?:\s*[,、，]\s*\d{1,2})*)\s*[\]］】]")
 _CITATIONS = re.compile(rf"(?:{_CITATION.pattern})*")
 _ABBREVIATION = re.compile(r"(?:\b[A-Za-z]|\b(?:Mr|Mrs|Ms|Dr|No|St|vs|etc|approx|Inc|Ltd|Tel|tel|e\.g|i\.e))$")
+# "2025. 10. 29." and "1." at the beginning of a line.
+_NUMBER_BEFORE = re.compile(r"(?:^|\n)\s*\d{1,2}$|(?<!\d)\d{4}\.\s?\d{1,2}(?:\.\s?\d{1,2})?$")
 _END = re.compile(r"[.!?。！？]+[\"'”’」』)\]]*|\n+")
 _HIDDEN = re.compile(r"<think>.*?(?:</think>|\Z)|```.*?(?:```|\Z)|<!--.*?(?:-->|\Z)", re.DOTALL | re.IGNORECASE)
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)?")
@@ -294,14 +296,15 @@ def _sentence_end(text: str, waits: bool) -> int | None:
 def _goes_on(text: str, end: re.Match[str]) -> bool:
     """Whether what looks like the end of a sentence is none: a point in a number, a date or an abbreviation."""
     before, after = text[: end.start()], text[end.end() :]
+    if end.group() == "!" and re.match(r"\[\D", after):
+        return True  # an image
     if not end.group().startswith("."):
         return False
-    if after[:1].isalnum() or after[:1] in "-~/@_":
+    if after[:1].isalnum() or after[:1] in tuple("-~/@_("):
         return True
-    if before[-1:].isdigit() and (not after.strip() or after.lstrip()[0].isdigit() or after[:1] == "("):
-        # "2025. 10. 29." and "2025.10.29.(수)"; nothing behind it yet may still become that.
-        return after.strip() != "" or len(before) < 6
-    return bool(_ABBREVIATION.search(before))
+    if before[-1:].isdigit() and after.lstrip()[:1].isdigit():
+        return True
+    return bool(_NUMBER_BEFORE.search(before) or _ABBREVIATION.search(before))
 
 
 def _draft(text: str) -> Draft | None:

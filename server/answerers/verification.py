@@ -59,7 +59,7 @@ class Verifier:
     def __init__(self, index: PublishedIndex, embedder: SentenceTransformerEmbedder) -> None:
         self._index = index
         self._embedder = embedder
-        self._read: dict[int, _ReadPassage] = {}
+        self._read: dict[tuple[int, int], np.ndarray] = {}
 
     def verify(self, sentence: str, language: str, cited: Sequence[Sequence[Candidate]]) -> Support:
         """Hold `sentence`, in `language`, to the passages that it cites, each given as its sentences in order."""
@@ -98,41 +98,26 @@ class Verifier:
         """Return the last two of `FEATURES`, as in BERTScore's precision (Zhang et al., ICLR 2020)."""
         spans, tokens = self._embedder.embed_tokens(sentence)
         words = [any(map(str.isalnum, sentence[start:end])) for start, end in spans]
-        read = {passage[0].hit.stored.ordinal: self.read(passage[0]) for passage in cited}
-        centre = np.concatenate([passage.tokens for passage in read.values()]).mean(axis=0)
-        held = [read[candidate.hit.stored.ordinal].of(candidate) for candidate in quoted]
-        # What it is about without saying so, like the terms of its context.
-        held += [self._embedder.embed_tokens(c.sentence.about)[1] for c in quoted if c.sentence.about]
-        mine, theirs = tokens[words], np.concatenate(held)
+        centre = np.concatenate([tokens for passage in cited for tokens in self.read(passage)]).mean(axis=0)
+        mine, theirs = tokens[words], np.concatenate([self._sentence_tokens(candidate) for candidate in quoted])
         if not len(mine) or not len(theirs):
             return 0.0, 0.0
         aligned = _best_cosines(mine - centre, theirs - centre).mean()
         worst = np.sort(_best_cosines(mine, theirs))[: max(1, len(mine) // 5)]
         return float(aligned), float(worst.mean())
 
-    def read(self, candidate: Candidate) -> "_ReadPassage":
-        """Return the tokens of a candidate's passage. It takes longest of all, so it is best done while one waits."""
-        ordinal = candidate.hit.stored.ordinal
-        if ordinal not in self._read:
-            passage = candidate.hit.passage
-            spans, tokens = self._embedder.embed_tokens(passage.text)
-            self._read[ordinal] = _ReadPassage(spans + passage.start, tokens)
-        return self._read[ordinal]
+    def read(self, passage: Sequence[Candidate]) -> list[np.ndarray]:
+        """Return the tokens of each sentence of a passage. It takes longest of all, so it is best done while one waits.
 
+        Each is read alone, as the written one is: what stands around a sentence would change the vectors of its words.
+        """
+        return [self._sentence_tokens(candidate) for candidate in passage]
 
-@dataclass(frozen=True, slots=True)
-class _ReadPassage:
-    """The spans of a passage's tokens in its document, int (n, 2), and their vectors, float32 (n, d)."""
-
-    spans: np.ndarray
-    tokens: np.ndarray
-
-    def of(self, candidate: Candidate) -> np.ndarray:
-        """Return the vectors of one of its sentences."""
-        sentence = candidate.sentence
-        inside = (self.spans[:, 1] > sentence.start) & (self.spans[:, 0] < sentence.end)
-        found: np.ndarray = self.tokens[inside]
-        return found
+    def _sentence_tokens(self, candidate: Candidate) -> np.ndarray:
+        place = _place(candidate)
+        if place not in self._read:
+            self._read[place] = self._embedder.embed_tokens(_evidence(candidate))[1]
+        return self._read[place]
 
 
 def _best_cosines(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:

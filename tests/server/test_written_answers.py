@@ -368,7 +368,7 @@ def test_no_more_questions_at_once_than_may_be(server):
 def test_leaving_off_closes_the_connection(model, server):
     server.script = lambda messages: (part for _ in range(200) for part in ("말 ", 0.02))
     stream = model.stream([{"role": "user", "content": "?"}], 0.01)
-    next(stream)
+    assert next(piece for piece in stream if piece)
     stream.close()
     assert server.broken_off.wait(10)
 
@@ -387,6 +387,7 @@ def test_leaving_off_closes_the_connection(model, server):
         ("2025. 10. 29. 체결합니다. [1]", [("2025. 10. 29. 체결합니다.", (1,))]),
         ("2025.10.29.(수) 3.5% 올랐다. [1]", [("2025.10.29.(수) 3.5% 올랐다.", (1,))]),
         ("In Washington D.C. they met. [1]", [("In Washington D.C. they met.", (1,))]),
+        ("Founded in 1989. [1] Up by 3.5. [2]", [("Founded in 1989.", (1,)), ("Up by 3.5.", (2,))]),
         ("“끝났다.” [1]", [("“끝났다.”", (1,))]),
         ("- 첫째. [1]\n- 둘째. [2]", [("첫째.", (1,)), ("둘째.", (2,))]),
         ("1. **굵게** 썼다. [1]", [("굵게 썼다.", (1,))]),
