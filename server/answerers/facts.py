@@ -355,7 +355,7 @@ def _unknown_names(claim: str, evidence: Sequence[str], squeezed: str) -> Iterat
     """Yield the names in `claim` that `evidence` doesn't hold, as they are or by how they sound."""
     claim = unicodedata.normalize("NFKC", claim)
     plain = _ADDRESS.sub(" ", claim)
-    known = _territories(" ".join(evidence))
+    known = frozenset[str]().union(*map(_territories, evidence))
     for name, code in _territory_names(plain):
         if code not in known:
             yield name
@@ -366,14 +366,15 @@ def _unknown_names(claim: str, evidence: Sequence[str], squeezed: str) -> Iterat
             yield name
 
 
-def _names(text: str) -> Iterator[str]:
-    """Yield what may name a person, a place or a body. Ordinary words of titles, capitalised, are left out."""
-    if HANGUL.search(text):
-        yield from (noun for noun in proper_nouns(text) if len(noun) > 1)
-    yield from (" ".join(words) for words in _latin_names(text))
-    yield from (found.group() for found in _KATAKANA.finditer(text))
+@lru_cache(maxsize=2_000)
+def _names(text: str) -> tuple[str, ...]:
+    """Return what may name a person, a place or a body. Ordinary words of titles, capitalised, are left out."""
+    names = [noun for noun in proper_nouns(text) if len(noun) > 1] if HANGUL.search(text) else []
+    names += [" ".join(words) for words in _latin_names(text)]
+    names += [found.group() for found in _KATAKANA.finditer(text)]
     if HAN.search(text) and not HANGUL.search(text):
-        yield from (next(filter(None, found.groups())) for found in phrase("titled_name").finditer(text))
+        names += [next(filter(None, found.groups())) for found in phrase("titled_name").finditer(text)]
+    return tuple(names)
 
 
 def _latin_names(text: str) -> Iterator[list[str]]:
@@ -395,13 +396,14 @@ def _latin_names(text: str) -> Iterator[list[str]]:
             end = found.end()
 
 
-def _names_to_hear(text: str) -> Iterator[str]:
-    if HANGUL.search(text):
-        nouns = [noun for noun in proper_nouns(text) if noun.isalpha()]
-        yield from nouns
-        yield from (" ".join(pair) for pair in pairwise(nouns))
-    yield from (" ".join(words) for words in _latin_names(text))
-    yield from (found.group() for found in re.finditer(r"[ァ-ヴー]{2,}(?:[・=][ァ-ヴー]{2,})*", text))
+@lru_cache(maxsize=2_000)
+def _names_to_hear(text: str) -> tuple[str, ...]:
+    """Return the names of `text` as another language may spell them: alone, and two that follow each other as one."""
+    nouns = [noun for noun in proper_nouns(text) if noun.isalpha()] if HANGUL.search(text) else []
+    names = [*nouns, *(" ".join(pair) for pair in pairwise(nouns))]
+    names += [" ".join(words) for words in _latin_names(text)]
+    names += [found.group() for found in re.finditer(r"[ァ-ヴー]{2,}(?:[・=][ァ-ヴー]{2,})*", text)]
+    return tuple(names)
 
 
 def _is_ordinary(word: str) -> bool:
@@ -439,6 +441,7 @@ def _joined_territories(text: str) -> set[str]:
     return {_SHORT[sign] for found in _JOINED.finditer(text) for sign in found.group() if sign in _SHORT}
 
 
-def _territories(text: str) -> set[str]:
+@lru_cache(maxsize=2_000)
+def _territories(text: str) -> frozenset[str]:
     text = unicodedata.normalize("NFKC", text)
-    return {code for _, code in _territory_names(text)} | _joined_territories(text)
+    return frozenset({code for _, code in _territory_names(text)} | _joined_territories(text))

@@ -37,7 +37,8 @@ FEATURES = ("coverage", "aligned", "worst_similar")
 class Support:
     """What speaks for a sentence: the sentences to quote, best first, and `FEATURES` of how near they are.
 
-    `problem` says in words for the log why they don't support it, "" if they do.
+    `problem` says in words for the log why they don't support it, "" if they do. Where their facts don't, nothing else
+    is measured.
     """
 
     quoted: tuple[Candidate, ...]
@@ -80,10 +81,11 @@ class Verifier:
         missing = unsupported_facts(sentence, [_evidence(candidate) for candidate in quoted])
         if not missing and _is_negated(sentence) and not any(_is_negated(candidate.text) for candidate in quoted):
             missing = ["negation"]
+        if missing:
+            return Support(tuple(quoted), (0.0, 0.0, 0.0), "; ".join(missing))
         held, total = _known_terms(quoted), sum(terms.values())
         coverage = sum(weight for term, weight in terms.items() if term in held) / total if total else 0.0
-        features = (coverage, *self._alignment(sentence, quoted, cited))
-        return Support(tuple(quoted), features, "; ".join(missing))
+        return Support(tuple(quoted), (coverage, *self._alignment(sentence, quoted, cited)), "")
 
     def _similarities(self, sentence: str, cited: Sequence[Sequence[Candidate]]) -> dict[tuple[int, int], float]:
         """Return the cosine of `sentence` with each sentence of the passages, by the passage's ordinal and position."""
@@ -141,17 +143,18 @@ def _chosen(
     while len(chosen) < MAX_QUOTED:
         missing = set(unsupported_facts(sentence, [_evidence(candidate) for candidate in chosen]))
         lacking = terms.keys() - _known_terms(chosen)
-        rest = [candidate for candidate in candidates if candidate not in chosen]
-
-        def gain(candidate: Candidate, missing: set[str] = missing, lacking: set[str] = lacking) -> tuple[int, float]:
-            with_it = [*map(_evidence, chosen), _evidence(candidate)]
-            still = unsupported_facts(sentence, with_it) if missing else ()
+        if not missing and not lacking:
+            break
+        best, gained = None, (0, 0.0)
+        for candidate in candidates:
+            if candidate in chosen:
+                continue
+            still = unsupported_facts(sentence, [*map(_evidence, chosen), _evidence(candidate)]) if missing else ()
             found = sum(terms[term] for term in lacking & _known_terms([candidate])) / total
-            return len(missing) - len(still), found
-
-        best = max(rest, key=gain, default=None)
+            if (len(missing) - len(still), found) > gained:
+                best, gained = candidate, (len(missing) - len(still), found)
         # A word or two in common is chance.
-        if best is None or gain(best) < (0, 0.15):
+        if best is None or gained < (0, 0.15):
             break
         chosen.append(best)
     return chosen
