@@ -161,7 +161,7 @@ def _answer_values(question: Question, expect: str, answer: Answer, chat: Chat) 
         exact = [chat.document(c.doc_id).text[c.start : c.end] == c.quote for c in answer.citations]
         values["quote_exactness"] = float(bool(exact) and all(exact))
         if chat.writer:
-            values |= _written_values(question, expect, answer, chat)
+            values |= _written_values(question, expect, answer, Verifier(chat.index, chat.writer.embedder))
     if expect != "answered":
         return values
     if question.keys:
@@ -181,7 +181,7 @@ def _answer_values(question: Question, expect: str, answer: Answer, chat: Chat) 
     return values
 
 
-def _written_values(question: Question, expect: str, answer: Answer, chat: Chat) -> dict[str, float]:
+def _written_values(question: Question, expect: str, answer: Answer, verifier: Verifier) -> dict[str, float]:
     """Return what is measured of an answer that a language model should have written.
 
     `fallback`: whether it is the extractive one after all. Of its written sentences, the share that is not supported
@@ -191,7 +191,6 @@ def _written_values(question: Question, expect: str, answer: Answer, chat: Chat)
     values = {"fallback": float(answer.mode == "extractive")}
     if answer.mode == "extractive":
         return values
-    verifier = Verifier(chat.index, chat.retriever.embedder)
     gold = {squeeze(sentence) for group in question.evidence for sentence in group}
     unverified, altered, unsupported = 0, 0, 0
     for sentence in answer.sentences:

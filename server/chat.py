@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from index import morphemes
 from index.build import Progress
 from index.documents import Document
-from index.embedding import SentenceTransformerEmbedder, load_embedder
+from index.embedding import Embedder, TokenEmbedder, load_embedder
 from index.errors import DocumentMissing, IndexDamaged, LanguageModelError, PublishedIndexError
 from index.publication import Publication
 from index.reader import Reader, load_reader
@@ -155,7 +155,7 @@ class Chat:
         sentences: list[AnswerSentence] = []
         notice = None
         try:
-            for written in writer.write(question, language, found, self.index, self.retriever.embedder):
+            for written in writer.write(question, language, found, self.index):
                 numbers = []
                 for candidate in written.support:
                     place = (candidate.hit.passage.doc_id, candidate.sentence.start, candidate.sentence.end)
@@ -242,7 +242,7 @@ def _body(answer: Answer) -> Iterator[AnswerEvent]:
 class Models:
     """What answering takes besides an index."""
 
-    embedder: SentenceTransformerEmbedder
+    embedder: Embedder
     reader: Reader | None = None
     writer: Writer | None = None
 
@@ -303,17 +303,17 @@ def load_models(settings: Settings, progress: Progress | None = None) -> Models:
         embedder = load_embedder(settings.embedding_model, settings.model_cache, say)
         reader = load_reader(settings.reader, settings.model_cache, say, embedder)
         languages.result()
-    return Models(embedder, reader, _writer(settings))
+    return Models(embedder, reader, _writer(settings, embedder))
 
 
-def _writer(settings: Settings) -> Writer | None:
+def _writer(settings: Settings, embedder: TokenEmbedder) -> Writer | None:
     if not settings.llm_base_url:
         return None
     model = LanguageModel(
         settings.llm_base_url, settings.llm_model, settings.llm_api_key.get_secret_value(),
         settings.llm_budget_seconds, settings.llm_concurrency,
     )  # fmt: skip
-    return Writer(model)
+    return Writer(model, embedder)
 
 
 def _warm_up_languages() -> None:

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from string import Formatter
 
-from index.embedding import SentenceTransformerEmbedder
+from index.embedding import TokenEmbedder
 from index.errors import LanguageModelError
 from index.publication import PublishedIndex
 from index.scripts import HAN, HANGUL, KANA, VIETNAMESE
@@ -48,16 +48,15 @@ class WrittenSentence:
 
 
 class Writer:
-    """Lets a language model write answers."""
+    """Lets a language model write answers, with `embedder`, that of the index, to compare them with the documents."""
 
-    def __init__(self, model: LanguageModel) -> None:
+    def __init__(self, model: LanguageModel, embedder: TokenEmbedder) -> None:
         self.model = model
+        self.embedder = embedder
         # The names of all countries take a moment to load, which no asker shall wait for.
         unsupported_facts("Mundap", [""])
 
-    def write(
-        self, question: str, language: str, found: Extract, index: PublishedIndex, embedder: SentenceTransformerEmbedder
-    ) -> Iterator[WrittenSentence]:
+    def write(self, question: str, language: str, found: Extract, index: PublishedIndex) -> Iterator[WrittenSentence]:
         """Yield the supported sentences of an answer to `question` as the model writes them.
 
         Nothing is yielded before one of them is supported by a sentence that was found to answer. `question` is all
@@ -71,7 +70,7 @@ class Writer:
         if not passages:
             raise LanguageModelError("unsupported", "There is no passage to write from")
         messages, fence = prompt.messages(question, language, passages)
-        verifier = Verifier(index, embedder)
+        verifier = Verifier(index, self.embedder)
         answering = _answering(found)
         waiting: list[WrittenSentence] = []
         shown, held_back = 0, 0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index.embedding import SentenceTransformerEmbedder
+from index.embedding import TokenEmbedder
 from index.morphemes import search_terms
 from index.publication import PublishedIndex
 from index.question_words import QUESTION_WORDS
@@ -57,7 +57,7 @@ class Weights:
 class Verifier:
     """Holds written sentences to the sentences of one index; made for one answer."""
 
-    def __init__(self, index: PublishedIndex, embedder: SentenceTransformerEmbedder) -> None:
+    def __init__(self, index: PublishedIndex, embedder: TokenEmbedder) -> None:
         self._index = index
         self._embedder = embedder
         self._read: dict[tuple[int, int], np.ndarray] = {}

@@ -39,11 +39,11 @@ class Obedient:
 
 
 @pytest.fixture(scope="module")
-def model():
+def model(embedder):
     obedient = Obedient()
     with ModelServer(obedient).running() as server:
         server.obedient = obedient
-        server.writer = Writer(LanguageModel(server.address, "obedient", budget_seconds=60))
+        server.writer = Writer(LanguageModel(server.address, "obedient", budget_seconds=60), embedder)
         yield server
 
 

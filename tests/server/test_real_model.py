@@ -34,7 +34,11 @@ def address(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def written(chat, address):
-    return Chat(chat.retriever, chat.reader, Writer(LanguageModel(address, "gemma", budget_seconds=120)))
+    return Chat(
+        chat.retriever,
+        chat.reader,
+        Writer(LanguageModel(address, "gemma", budget_seconds=120), chat.retriever.embedder),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +78,10 @@ def test_its_answers_come_as_events_of_the_interface(settings, written):
 
 
 def test_a_model_that_has_no_time_is_not_waited_for(chat, address):
-    hurried = Chat(chat.retriever, chat.reader, Writer(LanguageModel(address, "gemma", budget_seconds=0.05)))
+    hurried = Chat(
+        chat.retriever,
+        chat.reader,
+        Writer(LanguageModel(address, "gemma", budget_seconds=0.05), chat.retriever.embedder),
+    )
     answer = hurried.answer_question(QUESTIONS[0])
     assert (answer.mode, answer.notice.code) == ("extractive", "not_written")

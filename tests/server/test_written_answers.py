@@ -31,7 +31,11 @@ def server():
 @pytest.fixture
 def written(chat, server):
     """A chat whose answers the scripted model writes, with the passage that answers as the first."""
-    return Chat(chat.retriever, chat.reader, Writer(LanguageModel(server.address, "scripted", "key", 5.0)))
+    return Chat(
+        chat.retriever,
+        chat.reader,
+        Writer(LanguageModel(server.address, "scripted", "key", 5.0), chat.retriever.embedder),
+    )
 
 
 def says(server, *parts):
@@ -244,7 +248,11 @@ def test_whatever_the_server_does_the_asker_gets_an_answer_in_time(chat, server,
     server.ends_properly = fault.startswith("says")
     FAULTS[fault](server)
     budget = 2.0
-    written = Chat(chat.retriever, None, Writer(LanguageModel(server.address, "scripted", "secret-key", budget)))
+    written = Chat(
+        chat.retriever,
+        None,
+        Writer(LanguageModel(server.address, "scripted", "secret-key", budget), chat.retriever.embedder),
+    )
     chat.answer_question(ANSWERED)
     started = time.monotonic()
     *_, answer = written.answer_events(ANSWERED)
@@ -257,7 +265,9 @@ def test_whatever_the_server_does_the_asker_gets_an_answer_in_time(chat, server,
 
 
 def test_an_address_where_nobody_listens(chat, free_port):
-    written = Chat(chat.retriever, None, Writer(LanguageModel(f"http://127.0.0.1:{free_port}/v1", "none")))
+    written = Chat(
+        chat.retriever, None, Writer(LanguageModel(f"http://127.0.0.1:{free_port}/v1", "none"), chat.retriever.embedder)
+    )
     check_extractive(written.answer_question(ANSWERED))
 
 
