@@ -7,7 +7,7 @@ import time
 import pytest
 from fastapi.testclient import TestClient
 
-from index.errors import LanguageModelError
+from index.errors import LanguageModelError, UsageError
 from server.answer import Answer, AnswerBegun, AnswerSentence, AnswerStatus, Citation
 from server.answerers import language_model
 from server.answerers.generative import Writer, drafts, load_prompt
@@ -15,6 +15,7 @@ from server.answerers.language_model import CircuitBreaker, LanguageModel
 from server.app import create_app
 from server.chat import Chat
 from server.conversation import Turn
+from server.settings import read_settings
 from tests.server.model_server import ModelServer, in_tokens
 from tests.server.test_chat_api import ANSWERED, events
 
@@ -381,6 +382,22 @@ def test_leaving_off_closes_the_connection(model, server):
     assert next(piece for piece in stream if piece)
     stream.close()
     assert server.broken_off.wait(10)
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"LLM_BASE_URL": "http://127.0.0.1:8080/v1"}, "both, or neither"),
+        ({"LLM_MODEL": "m"}, "both, or neither"),
+        ({"LLM_BASE_URL": "127.0.0.1:8080", "LLM_MODEL": "m"}, "http://"),
+    ],
+)
+def test_half_a_model_is_a_mistake_that_is_told(monkeypatch, tmp_path, variables, problem):
+    monkeypatch.chdir(tmp_path)
+    for name, value in variables.items():
+        monkeypatch.setenv(f"MUNDAP_{name}", value)
+    with pytest.raises(UsageError, match=problem):
+        read_settings()
 
 
 # ----- sentences -----------------------------------------------------------------------------------------------------
