@@ -47,6 +47,7 @@ class _Model(BaseHTTPRequestHandler):
         self._send(text)
         type(self).sent_at = time.perf_counter()
         self._send(MORE)
+        self._send_piece("", "stop")
         self.wfile.write(b"data: [DONE]\n\n")
 
     def _number(self, asked: str, sentence: str) -> int:
@@ -56,11 +57,14 @@ class _Model(BaseHTTPRequestHandler):
 
     def _send(self, text: str) -> None:
         for at in range(0, len(text), 3):
-            choice = {"index": 0, "delta": {"content": text[at : at + 3]}, "finish_reason": None}
-            chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
-            self.wfile.flush()
+            self._send_piece(text[at : at + 3])
             time.sleep(TOKEN_SECONDS)
+
+    def _send_piece(self, text: str, finish_reason: str | None = None) -> None:
+        choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish_reason}
+        chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+        self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+        self.wfile.flush()
 
     def log_message(self, *given: object) -> None:
         """Say nothing of requests."""

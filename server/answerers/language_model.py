@@ -136,11 +136,16 @@ class LanguageModel:
 
     async def _text(self, messages: Sequence[dict[str, str]]) -> AsyncIterator[str]:
         stream = await self._open(messages)
+        finished = False
         async with stream:
             async for chunk in stream:
                 for choice in chunk.choices or ():
+                    finished = finished or bool(choice.finish_reason)
                     if choice.delta and isinstance(choice.delta.content, str):
                         yield choice.delta.content
+        if not finished:
+            # A connection that is closed looks like the end of a response that tells no length.
+            raise LanguageModelError("unavailable", "The language model's server broke off")
 
     async def _open(self, messages: Any) -> Any:
         """Return the stream of a completion, asked for again where that may help."""

@@ -48,7 +48,13 @@ class ModelServer:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.requests.append({"body": body, "headers": dict(self.headers), "path": self.path})
+                outer.requests.append(
+                    {
+                        "body": body,
+                        "headers": {name.lower(): value for name, value in self.headers.items()},
+                        "path": self.path,
+                    }
+                )
                 try:
                     self.send_response(outer.status)
                     for name, value in outer.headers.items():
@@ -57,7 +63,7 @@ class ModelServer:
                     for part in outer.script(body["messages"]):
                         self._send(part)
                     if outer.ends_properly:
-                        self.wfile.write(b"data: [DONE]\n\n")
+                        self.wfile.write(chunk("", "stop") + b"data: [DONE]\n\n")
                 except OSError:
                     outer.broken_off.set()
 
@@ -77,9 +83,9 @@ class ModelServer:
         return Handler
 
 
-def chunk(text: str) -> bytes:
+def chunk(text: str, finish_reason: str | None = None) -> bytes:
     """Return one event of a streamed completion."""
-    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish_reason}
     event = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
     return f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
 

@@ -65,7 +65,7 @@ def test_a_supported_sentence_is_shown_with_the_sentence_that_supports_it(chat, 
     assert chat.document(citation.doc_id).text[citation.start : citation.end] == citation.quote
     assert answer.text == f"{TRUE} [1]"
     [request] = server.requests
-    assert request["headers"]["Authorization"] == "Bearer key"
+    assert request["headers"]["authorization"] == "Bearer key"
     assert request["body"]["stream"] is True
 
 
