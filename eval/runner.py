@@ -18,6 +18,7 @@ from index.errors import InputError, QuestionError
 from index.publication import Publication
 from index.retriever import Retriever
 from server.answer import Answer, AnswerStatus
+from server.answerers.verification import Verifier
 from server.chat import Chat, Models
 from server.conversation import Turn
 
@@ -93,7 +94,7 @@ def open_dataset(
         if report.skipped:
             doc_id, reason = next(iter(report.skipped.items()))
             raise InputError(f"The dataset {dataset.name} has documents that can't be indexed: {doc_id}: {reason}")
-        yield Chat(Retriever(publication.open(models.embedder), models.embedder), models.reader)
+        yield Chat(Retriever(publication.open(models.embedder), models.embedder), models.reader, models.writer)
 
 
 def run(dataset: Dataset, chat: Chat, task: str = "all", progress: Progress = lambda done, total: None) -> list[Record]:
@@ -159,6 +160,8 @@ def _answer_values(question: Question, expect: str, answer: Answer, chat: Chat) 
     if answered:
         exact = [chat.document(c.doc_id).text[c.start : c.end] == c.quote for c in answer.citations]
         values["quote_exactness"] = float(bool(exact) and all(exact))
+        if chat.writer:
+            values |= _written_values(question, expect, answer, Verifier(chat.index, chat.writer.embedder))
     if expect != "answered":
         return values
     if question.keys:
@@ -175,6 +178,35 @@ def _answer_values(question: Question, expect: str, answer: Answer, chat: Chat) 
         values["character_f1"] = metrics.character_f1(prediction, question.answers)
     if question.evidence and answered:
         values |= metrics.citation_values(question, quotes)
+    return values
+
+
+def _written_values(question: Question, expect: str, answer: Answer, verifier: Verifier) -> dict[str, float]:
+    """Return what is measured of an answer that a language model should have written.
+
+    `fallback`: whether it is the extractive one after all. Of its written sentences, the share that is not supported
+    by the checker's own criteria when they are checked again, as shown; whose numbers are altered; and whose citations
+    hold no sentence of the gold evidence, which knows nothing of the checker.
+    """
+    values = {"fallback": float(answer.mode == "extractive")}
+    if answer.mode == "extractive":
+        return values
+    gold = {squeeze(sentence) for group in question.evidence for sentence in group}
+    unverified, altered, unsupported = 0, 0, 0
+    for sentence in answer.sentences:
+        cited = [citation for citation in answer.citations if citation.n in sentence.citations]
+        quotes = [citation.quote for citation in cited]
+        passages = [
+            [candidate for candidate in answer.ranked if candidate.hit.passage.passage_id == passage_id]
+            for passage_id in dict.fromkeys(citation.passage_id for citation in cited)
+        ]
+        unverified += bool(verifier.verify(sentence.text, answer.lang, passages).problem)
+        altered += metrics.altered_numbers(sentence.text, quotes)
+        unsupported += not gold & {squeeze(quote) for quote in quotes}
+    count = len(answer.sentences)
+    values |= {"unverified_sentences": unverified / count, "altered_numbers": altered / count}
+    if question.evidence and expect == "answered":
+        values["unsupported_sentences"] = unsupported / count
     return values
 
 

@@ -40,6 +40,21 @@ class Embedder(Protocol):
         ...
 
 
+class TokenEmbedder(Protocol):
+    """Turns texts into vectors as a whole and token by token."""
+
+    def embed_passages(self, texts: list[str], batch_size: int = 16) -> np.ndarray:
+        """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the document prompt."""
+        ...
+
+    def embed_tokens(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the model makes of each token of a passage: spans, int (n, 2), and vectors, float32 (n, d).
+
+        Spans are offsets into `text`; of a text that is longer than the model reads the rest has no tokens.
+        """
+        ...
+
+
 class OnnxEmbedder:
     """The bundled model, from its sentence-transformers folder, with the vectors that sentence-transformers gives.
 
@@ -75,6 +90,13 @@ class OnnxEmbedder:
         """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the document prompt."""
         return self._embed(self._document, texts, batch_size)
 
+    def embed_tokens(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the spans and vectors of the tokens of a passage; see `TokenEmbedder`."""
+        encoding = self.tokenizer.encode(self._document + text)
+        token_ids = self._truncated(encoding.ids)
+        states, _ = self._states([token_ids])
+        return _of_text(encoding.offsets[: len(token_ids)], states[0], len(self._document))
+
     def _embed(self, prompt: str, texts: list[str], batch_size: int) -> np.ndarray:
         encodings = self.tokenizer.encode_batch([(prompt + text).strip() for text in texts])
         token_ids = [self._truncated(encoding.ids) for encoding in encodings]
@@ -94,6 +116,13 @@ class OnnxEmbedder:
 
     def _pooled(self, token_ids: list[list[int]]) -> np.ndarray:
         """Return the normalised mean of the token embeddings of each text, float32 (len(token_ids), dimension)."""
+        states, mask = self._states(token_ids)
+        sums: np.ndarray = (states * mask[:, :, None]).sum(axis=1, dtype=np.float32)
+        vectors: np.ndarray = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+        return vectors
+
+    def _states(self, token_ids: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the token embeddings, float32 (texts, longest, dimension), and which are no padding, int64."""
         longest = max(map(len, token_ids))
         ids = np.full((len(token_ids), longest), self._padding, dtype=np.int64)
         mask = np.zeros_like(ids)
@@ -101,10 +130,7 @@ class OnnxEmbedder:
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        states = self._session.run(None, inputs)[0]
-        sums: np.ndarray = (states * mask[:, :, None]).sum(axis=1, dtype=np.float32)
-        vectors: np.ndarray = sums / np.linalg.norm(sums, axis=1, keepdims=True)
-        return vectors
+        return self._session.run(None, inputs)[0], mask
 
 
 class SentenceTransformerEmbedder:
@@ -124,14 +150,31 @@ class SentenceTransformerEmbedder:
         """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the document prompt."""
         return self._vectors(self._model.encode_document(texts, batch_size=batch_size, **_ENCODING))
 
+    def embed_tokens(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the spans and vectors of the tokens of a passage; see `TokenEmbedder`."""
+        prompt = self._model.prompts.get("document") or self._model.prompts.get("passage") or ""
+        vectors = np.asarray(self._model.encode([prompt + text], output_value="token_embeddings", **_SHOWN)[0])
+        offsets = self._model.tokenizer(prompt + text, return_offsets_mapping=True)["offset_mapping"]
+        return _of_text(offsets[: len(vectors)], vectors, len(prompt))
+
     def _vectors(self, values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(values.reshape(-1, self.dimension), dtype=np.float32)
 
 
-_ENCODING: dict[str, Any] = {"normalize_embeddings": True, "convert_to_numpy": True, "show_progress_bar": False}
+def _of_text(offsets: Any, vectors: np.ndarray, prompt: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return spans and vectors of the tokens behind the first `prompt` characters, without those that mark the ends."""
+    spans = np.asarray(offsets, dtype=np.int64).reshape(-1, 2) - prompt
+    inside = (spans[:, 1] > spans[:, 0]) & (spans[:, 1] > 0)
+    return spans[inside].clip(0), vectors[inside].astype(np.float32)
 
 
-def load_embedder(model: str, cache: Path, progress: Progress = lambda message: None) -> Embedder:
+_SHOWN: dict[str, Any] = {"show_progress_bar": False}
+_ENCODING: dict[str, Any] = {"normalize_embeddings": True, "convert_to_numpy": True, **_SHOWN}
+
+
+def load_embedder(
+    model: str, cache: Path, progress: Progress = lambda message: None
+) -> OnnxEmbedder | SentenceTransformerEmbedder:
     """Load the embedding model `model`: "bundled", a folder, or a name that a hub knows.
 
     Raises:

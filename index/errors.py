@@ -10,6 +10,7 @@ MundapError
 ├── StaffError            something that the staff asked for can't be done
 ├── StorageError          the database can't be reached or written
 ├── GateError             an index was judged and not published
+├── LanguageModelError    the language model gave no text, or no more of it
 ├── ModelError            an embedding model or a reader can't be found, assembled or loaded
 └── PublishedIndexError   the published index can't be used
     ├── IndexMissing      nothing has been published yet
@@ -67,6 +68,18 @@ class StorageError(MundapError):
 
 class GateError(MundapError):
     """An index was judged before its publication and did not hold a gate."""
+
+
+class LanguageModelError(MundapError):
+    """The language model gave no text, or no more of it; `code` says why in one stable word.
+
+    `retry_after` is how many seconds its server asked to be left alone, 0.0 if it didn't.
+    """
+
+    def __init__(self, code: str, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after = retry_after
 
 
 class ModelError(MundapError):

@@ -144,6 +144,11 @@ def noun_phrases(text: str) -> list[str]:
     return [text[start:end] for start, end in spans]
 
 
+def proper_nouns(text: str) -> list[str]:
+    """Return the proper nouns of a Korean text as they stand in it: of persons, places and bodies."""
+    return [text[token.start : token.end] for token in _kiwi().tokenize(text) if token.tag == "NNP"]
+
+
 def bare_phrase(text: str, start: int, end: int) -> tuple[int, int]:
     """Return the span without the Korean particles and endings at its end and the punctuation at both ends.
 

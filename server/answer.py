@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 from urllib.parse import quote
 
 from index.retriever import Retrieval
@@ -51,6 +52,14 @@ class AnswerSentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What an asker should know about how an answer came about: a stable `code`, and the same in their language."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RelatedPassage:
     """A passage that is near the question but was not found to answer it."""
 
@@ -73,7 +82,9 @@ class RelatedPassage:
 class Answer:
     """One reply. `text` is the whole of it with citation numbers; timings are in milliseconds.
 
-    `retrieval` and `ranked` keep what the answer was chosen from, best first; they stay on the server.
+    `mode` is "generative" where a language model wrote the sentences, else "extractive": they are the documents' own.
+    `notice` says what went otherwise than it should. `retrieval` and `ranked` keep what the answer was chosen from,
+    best first; they stay on the server.
     """
 
     id: str
@@ -86,10 +97,25 @@ class Answer:
     related: tuple[RelatedPassage, ...] = ()
     suggestions: tuple[str, ...] = ()
     confidence: float = 0.0
-    mode: str = "extractive"
+    mode: Literal["extractive", "generative"] = "extractive"
+    notice: Notice | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     retrieval: Retrieval | None = field(default=None, repr=False)
     ranked: tuple[Candidate, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerBegun:
+    """The first event of an answer: how it will end is known, and its sentences are still to come."""
+
+    id: str
+    status: AnswerStatus
+    lang: str
+    index_version: str
+
+
+# In this order: the beginning, each citation before the first sentence that needs it, the answer as a whole.
+AnswerEvent = AnswerBegun | Citation | AnswerSentence | Answer
 
 
 def document_url(doc_id: str, start: int, end: int) -> str:

@@ -4,21 +4,32 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from index import morphemes
 from index.build import Progress
 from index.documents import Document
-from index.embedding import Embedder, load_embedder
-from index.errors import DocumentMissing, IndexDamaged, PublishedIndexError
+from index.embedding import Embedder, TokenEmbedder, load_embedder
+from index.errors import DocumentMissing, IndexDamaged, LanguageModelError, PublishedIndexError
 from index.publication import Publication
 from index.reader import Reader, load_reader
 from index.retriever import Hit, Retriever
-from server.answer import Answer, AnswerSentence, AnswerStatus, Citation, RelatedPassage
+from server.answer import (
+    Answer,
+    AnswerBegun,
+    AnswerEvent,
+    AnswerSentence,
+    AnswerStatus,
+    Citation,
+    Notice,
+    RelatedPassage,
+)
 from server.answerers.evidence import PASSAGES_WEIGHED, Candidate
 from server.answerers.extractive import Extract, Finding, extract, named_phrase
+from server.answerers.generative import Writer
+from server.answerers.language_model import LanguageModel
 from server.conversation import (
     Turn,
     asker_language,
@@ -37,11 +48,12 @@ _log = logging.getLogger("mundap")
 
 
 class Chat:
-    """Answers questions from one published index, with or without a reader."""
+    """Answers questions from one published index, with or without a reader, and with or without a language model."""
 
-    def __init__(self, retriever: Retriever, reader: Reader | None = None) -> None:
+    def __init__(self, retriever: Retriever, reader: Reader | None = None, writer: Writer | None = None) -> None:
         self.retriever = retriever
         self.reader = reader
+        self.writer = writer
         self.index = retriever.index
 
     @property
@@ -56,10 +68,26 @@ class Chat:
         lang: str | None = None,
         exclude: Collection[str] = (),
     ) -> Answer:
-        """Answer `question`, asked after `history`, in the documents' own words.
+        """Return the last of `answer_events`, which is the answer.
 
-        `lang` (BCP 47) is the language of notices; without it they come in the question's. Documents in `exclude` are
-        treated as if they weren't there.
+        Raises:
+            QuestionError: the question is empty, too long or not text.
+        """
+        *_, answer = self.answer_events(question, history, lang, exclude)
+        assert isinstance(answer, Answer)  # noqa: S101
+        return answer
+
+    def answer_events(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        lang: str | None = None,
+        exclude: Collection[str] = (),
+    ) -> Iterator[AnswerEvent]:
+        """Answer `question`, asked after `history`, piece by piece: in the documents' own words, or held to them.
+
+        `lang` (BCP 47) is the language of notices and of written answers; without it that is the question's. Documents
+        in `exclude` are treated as if they weren't there.
 
         Raises:
             QuestionError: the question is empty, too long or not text.
@@ -68,16 +96,24 @@ class Chat:
         question = clean_question(question)
         language = asker_language(question, lang)
         if is_attack(question):
-            return self._notice(AnswerStatus.REFUSED, "reply.refused", language, history, started)
+            yield from self._notice(AnswerStatus.REFUSED, "reply.refused", language, history, started)
+            return
         question = without_greeting(question)
         if reply := small_talk(question):
-            return self._notice(AnswerStatus.SMALLTALK, reply, language, history, started)
+            yield from self._notice(AnswerStatus.SMALLTALK, reply, language, history, started)
+            return
         if is_noise(question):
-            return self._notice(AnswerStatus.NOT_FOUND, "reply.not_found", language, history, started)
+            yield from self._notice(AnswerStatus.NOT_FOUND, "reply.not_found", language, history, started)
+            return
         standalone = standalone_question(question, history)
         retrieval = self.retriever.search(standalone, PASSAGES_WEIGHED, exclude)
         found = extract(standalone, retrieval, self.reader)
-        composed = self._compose(found, language)
+        extractive = self._compose(found, language)
+        if self.writer and found.finding is Finding.DIRECT:
+            # All that the language model ever learns of the asker is this question.
+            composed = yield from self._write(self.writer, standalone, found, extractive)
+        else:
+            composed = yield from _pieces(extractive)
         suggestions = next_questions(self.index.manifest.suggestions, composed, [*history, Turn("user", question)])
         total = (time.perf_counter() - started) * 1000
         timings = {
@@ -87,7 +123,7 @@ class Chat:
             "total": total,
         }
         rounded = {stage: round(milliseconds, 2) for stage, milliseconds in timings.items()}
-        return replace(composed, suggestions=suggestions, timings_ms=rounded, retrieval=retrieval, ranked=found.ranked)
+        yield replace(composed, suggestions=suggestions, timings_ms=rounded, retrieval=retrieval, ranked=found.ranked)
 
     def document(self, doc_id: str) -> Document:
         """Return one indexed document.
@@ -100,11 +136,47 @@ class Chat:
             raise DocumentMissing("There is no document of that name in the index")
         return document
 
-    def _notice(self, status: AnswerStatus, key: str, language: str, history: Sequence[Turn], started: float) -> Answer:
+    def _notice(
+        self, status: AnswerStatus, key: str, language: str, history: Sequence[Turn], started: float
+    ) -> Iterator[AnswerEvent]:
         total = round((time.perf_counter() - started) * 1000, 2)
         timings = {"embed": 0.0, "search": 0.0, "answer": total, "total": total}
         answer = Answer(_new_id(), status, language, message(language, key), self.version, timings_ms=timings)
-        return replace(answer, suggestions=next_questions(self.index.manifest.suggestions, answer, history))
+        yield from _pieces(answer)
+        yield replace(answer, suggestions=next_questions(self.index.manifest.suggestions, answer, history))
+
+    def _write(
+        self, writer: Writer, question: str, found: Extract, extractive: Answer
+    ) -> Generator[AnswerEvent, None, Answer]:
+        """Yield what `writer` makes of `found` and return the answer that it is, or `extractive` where it is none."""
+        yield _beginning(extractive)
+        language = extractive.lang
+        citations: dict[tuple[str, int, int], Citation] = {}
+        sentences: list[AnswerSentence] = []
+        notice = None
+        try:
+            for written in writer.write(question, language, found, self.index):
+                numbers = []
+                for candidate in written.support:
+                    place = (candidate.hit.passage.doc_id, candidate.sentence.start, candidate.sentence.end)
+                    if place not in citations:
+                        citations[place] = self._cite(len(citations) + 1, candidate)
+                        yield citations[place]
+                    numbers.append(citations[place].n)
+                sentences.append(AnswerSentence(written.text, tuple(numbers)))
+                yield sentences[-1]
+        except LanguageModelError as error:
+            key = "notice.cut_off" if sentences else "notice.not_written"
+            notice = Notice(key.removeprefix("notice."), message(language, key))
+            _log.info("answer %s: %s (%s)", extractive.id, notice.code, error.code)
+        if not sentences:
+            yield from _body(extractive)
+            return replace(extractive, notice=notice)
+        text = " ".join(f"{s.text} {''.join(f'[{n}]' for n in s.citations)}" for s in sentences)
+        return replace(
+            extractive, text=text, sentences=tuple(sentences), citations=tuple(citations.values()), mode="generative",
+            notice=notice,
+        )  # fmt: skip
 
     def _compose(self, found: Extract, language: str) -> Answer:
         match found.finding:
@@ -148,12 +220,31 @@ class Chat:
         )  # fmt: skip
 
 
+def _pieces(answer: Answer) -> Generator[AnswerEvent, None, Answer]:
+    yield _beginning(answer)
+    yield from _body(answer)
+    return answer
+
+
+def _beginning(answer: Answer) -> AnswerBegun:
+    return AnswerBegun(answer.id, answer.status, answer.lang, answer.index_version)
+
+
+def _body(answer: Answer) -> Iterator[AnswerEvent]:
+    """Yield each sentence after the citations that it is the first to need."""
+    citations = {citation.n: citation for citation in answer.citations}
+    for sentence in answer.sentences:
+        yield from (citations.pop(n) for n in sentence.citations if n in citations)
+        yield sentence
+
+
 @dataclass(frozen=True, slots=True)
 class Models:
     """What answering takes besides an index."""
 
     embedder: Embedder
     reader: Reader | None = None
+    writer: Writer | None = None
 
 
 def create_chat(settings: Settings, models: Models | None = None) -> Chat:
@@ -166,7 +257,7 @@ def create_chat(settings: Settings, models: Models | None = None) -> Chat:
     publication = Publication(settings.data_dir)
     publication.current_version()
     models = models or load_models(settings)
-    return Chat(Retriever(publication.open(models.embedder), models.embedder), models.reader)
+    return Chat(Retriever(publication.open(models.embedder), models.embedder), models.reader, models.writer)
 
 
 class CurrentChat:
@@ -212,7 +303,17 @@ def load_models(settings: Settings, progress: Progress | None = None) -> Models:
         embedder = load_embedder(settings.embedding_model, settings.model_cache, say)
         reader = load_reader(settings.reader, settings.model_cache, say, embedder)
         languages.result()
-    return Models(embedder, reader)
+    return Models(embedder, reader, _writer(settings, embedder))
+
+
+def _writer(settings: Settings, embedder: TokenEmbedder) -> Writer | None:
+    if not settings.llm_base_url:
+        return None
+    model = LanguageModel(
+        settings.llm_base_url, settings.llm_model, settings.llm_api_key.get_secret_value(),
+        settings.llm_budget_seconds, settings.llm_concurrency,
+    )  # fmt: skip
+    return Writer(model, embedder)
 
 
 def _warm_up_languages() -> None:

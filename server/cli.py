@@ -120,7 +120,7 @@ def serve(
         _print_report(report, sys.stderr)
     print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
     if workers == 1:
-        chat = Chat(Retriever(index, models.embedder), models.reader)
+        chat = Chat(Retriever(index, models.embedder), models.reader, models.writer)
         uvicorn.run(create_app(settings, chat), host=host, port=port, log_level="warning", server_header=False)
     else:
         app_factory = "server.app:create_app"
@@ -143,6 +143,8 @@ def ask(question: Question, as_json: AsJson = False) -> None:
         print(ChatResponse.of(answer).model_dump_json(indent=2))
     else:
         print(answer.text)
+        if answer.notice:
+            print(f"\n{answer.notice.text}")
         for citation in answer.citations:
             print(f"\n[{citation.n}] {citation.title} ({citation.doc_id}:{citation.start}-{citation.end})")
         for related in answer.related:

@@ -52,7 +52,8 @@ class Follower:
             if version == self._refused and time.monotonic() < self._try_again_at:
                 return
             embedder = self._chat.retriever.embedder
-            chat = Chat(Retriever(self._publication.open(embedder), embedder), self._chat.reader)
+            retriever = Retriever(self._publication.open(embedder), embedder)
+            chat = Chat(retriever, self._chat.reader, self._chat.writer)
         except Exception as error:  # whatever a damaged file makes a library raise: what is served is served on
             self._refused, self._try_again_at = version, time.monotonic() + TRY_AGAIN_SECONDS
             if str(error) != self._problem:

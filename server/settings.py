@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -30,9 +30,19 @@ class Settings(BaseSettings):
     embedding_model: str = Field(
         BUNDLED, description='"bundled", or any sentence-transformers model: a name that a hub knows, or a folder.'
     )
-    llm_base_url: str = Field("", description="Not used yet. OpenAI-compatible server that writes answers.")
-    llm_model: str = Field("", description="Not used yet. Name of the language model at MUNDAP_LLM_BASE_URL.")
-    llm_api_key: SecretStr = Field(SecretStr(""), description="Not used yet. Key for MUNDAP_LLM_BASE_URL.")
+    llm_base_url: str = Field(
+        "",
+        description="Address of an OpenAI-compatible server, such as `http://127.0.0.1:8080/v1`, whose model writes "
+        "answers that are held to the documents; empty: answers are the documents' own sentences.",
+    )
+    llm_model: str = Field("", validate_default=True, description="Name of the language model at MUNDAP_LLM_BASE_URL.")
+    llm_api_key: SecretStr = Field(SecretStr(""), description="Key for MUNDAP_LLM_BASE_URL; empty: none is needed.")
+    llm_budget_seconds: float = Field(
+        20.0, ge=1, le=120, description="Seconds that the language model has for one answer, from asking to the end."
+    )
+    llm_concurrency: int = Field(
+        4, ge=1, le=32, description="Questions that each server process puts to the language model at once."
+    )
     admin_token: SecretStr = Field(
         SecretStr(""),
         description="Token of the admin page, such as `openssl rand -hex 32` makes; empty: there is none.",
@@ -67,6 +77,20 @@ class Settings(BaseSettings):
             return " ".join(parse_origins(text))
         except ValueError as error:
             raise PydanticCustomError("embed_origins", "{problem}", {"problem": str(error)}) from error
+
+    @field_validator("llm_base_url")
+    @classmethod
+    def _check_address(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise PydanticCustomError("llm_base_url", "it must begin with http:// or https://")
+        return url
+
+    @field_validator("llm_model")
+    @classmethod
+    def _check_model(cls, name: str, info: ValidationInfo) -> str:
+        if bool(name) != bool(info.data.get("llm_base_url")):
+            raise PydanticCustomError("llm_model", "give MUNDAP_LLM_BASE_URL and MUNDAP_LLM_MODEL both, or neither")
+        return name
 
     def shown(self) -> dict[str, str]:
         """Return every setting by the name of its variable, secrets masked."""

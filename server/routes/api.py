@@ -1,6 +1,6 @@
 """The JSON interface: ask, search, documents."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -8,12 +8,14 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic import BaseModel
 
+from server.answer import Answer, AnswerBegun, AnswerEvent, AnswerSentence, Citation
 from server.chat import Chat
 from server.conversation import clean_question, printable
 from server.problems import problem_of
 from server.routes.schemas import (
     ChatRequest,
     ChatResponse,
+    CitationModel,
     DocumentModel,
     DocumentResponse,
     DocumentsResponse,
@@ -21,6 +23,7 @@ from server.routes.schemas import (
     HitModel,
     Problem,
     SearchResponse,
+    SentenceModel,
     StatusModel,
 )
 from server.storage import Feedback, Storage
@@ -52,35 +55,33 @@ def request_id_of(request: Request) -> str:
 def ask(request: Request, body: ChatRequest) -> Response:
     """Ask. The reply is JSON or, with `Accept: text/event-stream`, events."""
     clean_question(body.question)
-
-    def reply() -> ChatResponse:
-        history = [turn.turn() for turn in body.history]
-        return ChatResponse.of(chat_of(request).answer_question(body.question, history, body.lang))
-
+    asked = body.question, [turn.turn() for turn in body.history], body.lang
     if "text/event-stream" in request.headers.get("accept", ""):
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return EventSourceResponse(_events(request, reply), headers=headers)
-    return JSONResponse(reply().model_dump(mode="json"), headers={"Cache-Control": "no-store"})
+        events = chat_of(request).answer_events(*asked)
+        return EventSourceResponse(_events(request, events), headers=headers)
+    reply = ChatResponse.of(chat_of(request).answer_question(*asked))
+    return JSONResponse(reply.model_dump(mode="json"), headers={"Cache-Control": "no-store"})
 
 
-def _events(request: Request, answer: Callable[[], ChatResponse]) -> Iterator[bytes]:
+def _events(request: Request, events: Iterator[AnswerEvent]) -> Iterator[bytes]:
     """Yield `status`, each citation before the first sentence that needs it, and at the end the whole reply.
 
     The response has begun by then, so what goes wrong becomes an `error` event.
     """
     try:
-        reply = answer()
+        for event in events:
+            match event:
+                case AnswerBegun():
+                    yield _event("status", StatusModel(status=event.status, lang=event.lang))
+                case Citation():
+                    yield _event("citation", CitationModel.of(event))
+                case AnswerSentence():
+                    yield _event("delta", SentenceModel.of(event))
+                case Answer():
+                    yield _event("done", ChatResponse.of(event))
     except Exception as error:
         yield _event("error", problem_of(error, request_id_of(request)))
-        return
-    yield _event("status", StatusModel(status=reply.status, lang=reply.lang))
-    citations = {citation.n: citation for citation in reply.citations}
-    for sentence in reply.sentences:
-        for n in sentence.citations:
-            if n in citations:
-                yield _event("citation", citations.pop(n))
-        yield _event("delta", sentence)
-    yield _event("done", reply)
 
 
 def _event(name: str, data: BaseModel) -> bytes:

@@ -2,9 +2,10 @@
 
 import re
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from urllib.parse import urljoin
 
@@ -13,10 +14,20 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.exceptions import HTTPException
 
-from server.answer import in_version
+from server.answer import (
+    Answer,
+    AnswerBegun,
+    AnswerEvent,
+    AnswerSentence,
+    AnswerStatus,
+    Citation,
+    RelatedPassage,
+    in_version,
+)  # fmt: skip
 from server.chat import Chat
 from server.messages import LANGUAGES, message
-from server.routes.api import chat_of
+from server.problems import problem_of
+from server.routes.api import chat_of, request_id_of
 from server.routes.completion_schemas import (
     MODEL,
     AnnotationModel,
@@ -64,24 +75,26 @@ def _model(chat: Chat) -> ModelModel:
 @router.post("/chat/completions", response_model=Completion, responses={200: {"content": {"text/event-stream": {}}}})
 def complete(request: Request, body: CompletionRequest) -> Response:
     """Ask. The reply is JSON or, with `stream`, chunks."""
-    history = body.history
-    answer = chat_of(request).answer_question(body.question, history, _accepted_language(request))
-    reply = ChatResponse.of(answer)
-    written = _write(reply, _own_address(request))
+    chat, history, language = chat_of(request), body.history, _accepted_language(request)
     asked = len(body.question) + sum(len(turn.content) for turn in history)
-    replied = len("".join(written.pieces))
-    usage = Usage(prompt_tokens=asked, completion_tokens=replied, total_tokens=asked + replied)
+    written = _Message(_own_address(request), chat.version)
     created = int(time.time())
     if body.stream:
-        with_usage = body.stream_options and body.stream_options.include_usage
-        chunks = _chunks(reply, written, created, usage if with_usage else None)
-        return EventSourceResponse(_events(chunks), headers=_HEADERS)
+        events = chat.answer_events(body.question, history, language)
+        # What goes wrong before anything is sent has a status of its own.
+        beginning = next(events)
+        with_usage = bool(body.stream_options and body.stream_options.include_usage)
+        chunks = _chunks(chain([beginning], events), written, created, asked if with_usage else None)
+        return EventSourceResponse(_stream(request, chunks), headers=_HEADERS)
+    answer = chat.answer_question(body.question, history, language)
+    written.write(answer)
+    reply = ChatResponse.of(answer)
     completion = Completion(
-        id=_completion_id(reply),
+        id=_completion_id(reply.id),
         created=created,
         system_fingerprint=reply.index_version,
-        choices=[Choice(message=AssistantMessage(content="".join(written.pieces), annotations=written.annotations))],
-        usage=usage,
+        choices=[Choice(message=AssistantMessage(content=written.content, annotations=written.annotations))],
+        usage=_usage(asked, written),
         mundap=reply,
     )
     return JSONResponse(completion.model_dump(mode="json"), headers=_HEADERS)
@@ -103,74 +116,112 @@ def _own_address(request: Request) -> str:
 # ----- the message ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """A message in the pieces that it is streamed in, and what its numbers in brackets stand for."""
+@dataclass
+class _Message:
+    """A message as it is written: sentences with their numbers, and at the end the list of what these stand for.
 
-    pieces: list[str]
-    annotations: list[AnnotationModel]
-
-
-def _write(reply: ChatResponse, address: str) -> _Written:
-    """Write `reply` as one message: its sentences with their numbers, then the list of what they rest on.
-
-    The nearest passages, which a page shows below a reply that has no direct answer, are part of the message.
+    Its links lead to the server at `address`, into the text of `version`.
     """
 
-    def link(url: str) -> str:
-        return urljoin(address, in_version(url, reply.index_version))
+    address: str
+    version: str
+    content: str = ""
+    annotations: list[AnnotationModel] = field(default_factory=list)
 
-    citations = {citation.n: citation for citation in reply.citations}
-    pieces: list[str] = []
-    annotations: list[AnnotationModel] = []
-    written = 0
-    for sentence in reply.sentences:
-        piece = f"{' ' if pieces else ''}{sentence.text} "
+    def sentence(self, sentence: AnswerSentence, citations: Mapping[int, Citation]) -> str:
+        """Write one sentence and return what was added to the content."""
+        piece = f"{' ' if self.content else ''}{sentence.text} "
         for n in sentence.citations:
-            start = written + len(piece)
+            start = len(self.content) + len(piece)
             piece += f"[{n}]"
             cited = UrlCitation(
-                start_index=start, end_index=written + len(piece), url=link(citations[n].url), title=citations[n].title,
+                start_index=start, end_index=start + len(f"[{n}]"), url=self._link(citations[n]),
+                title=citations[n].title,
             )  # fmt: skip
-            annotations.append(AnnotationModel(type="url_citation", url_citation=cited))
-        pieces.append(piece)
-        written += len(piece)
-    if not pieces:
-        pieces.append(reply.answer)
-    sources = [f"- [{c.n}] {c.title}: {link(c.url)}" for c in reply.citations]
-    near = [f"- {' '.join(r.text.split())} ({r.title}: {link(r.url)})" for r in reply.related]
-    for heading, lines in (("chat.sources", sources), ("chat.related", near)):
-        if lines:
-            pieces.append("\n".join(["\n", message(reply.lang, heading), *lines]))
-    return _Written(pieces, annotations)
+            self.annotations.append(AnnotationModel(type="url_citation", url_citation=cited))
+        self.content += piece
+        return piece
+
+    def ending(self, answer: Answer) -> list[str]:
+        """Write what comes after the sentences, or instead of them, and return that in pieces.
+
+        The nearest passages, which a page shows below a reply that has no direct answer, are part of the message.
+        """
+        pieces = [] if answer.sentences else [answer.text]
+        if answer.notice:
+            pieces.append(f"\n\n{answer.notice.text}")
+        sources = [f"- [{c.n}] {c.title}: {self._link(c)}" for c in answer.citations]
+        near = [f"- {' '.join(r.text.split())} ({r.title}: {self._link(r)})" for r in answer.related]
+        for heading, lines in (("chat.sources", sources), ("chat.related", near)):
+            if lines:
+                pieces.append("\n".join(["\n", message(answer.lang, heading), *lines]))
+        self.content += "".join(pieces)
+        return pieces
+
+    def write(self, answer: Answer) -> None:
+        """Write all of an answer."""
+        citations = {citation.n: citation for citation in answer.citations}
+        for sentence in answer.sentences:
+            self.sentence(sentence, citations)
+        self.ending(answer)
+
+    def _link(self, place: Citation | RelatedPassage) -> str:
+        return urljoin(self.address, in_version(place.url, self.version))
 
 
-def _chunks(reply: ChatResponse, written: _Written, created: int, usage: Usage | None) -> Iterator[Chunk]:
-    """Yield the role, each piece, the annotations with the reason to finish and, where it is wanted, the usage."""
+def _usage(asked: int, written: _Message) -> Usage:
+    replied = len(written.content)
+    return Usage(prompt_tokens=asked, completion_tokens=replied, total_tokens=asked + replied)
+
+
+def _chunks(events: Iterable[AnswerEvent], written: _Message, created: int, asked: int | None) -> Iterator[Chunk]:
+    """Yield the role, each piece as it comes, the annotations with the reason to finish and the usage.
+
+    `asked` is the size of what was asked, None where no usage is wanted.
+    """
+    begun = AnswerBegun("", AnswerStatus.NOT_FOUND, "", "")
+    citations: dict[int, Citation] = {}
 
     def chunk(choices: Sequence[ChunkChoice], **more: Any) -> Chunk:
         return Chunk(
-            id=_completion_id(reply), object="chat.completion.chunk", created=created, model=MODEL,
-            system_fingerprint=reply.index_version, choices=list(choices), **more,
+            id=_completion_id(begun.id), object="chat.completion.chunk", created=created, model=MODEL,
+            system_fingerprint=begun.index_version, choices=list(choices), **more,
         )  # fmt: skip
 
-    yield chunk([ChunkChoice(index=0, delta=Delta(role="assistant", content=""), finish_reason=None)])
-    for piece in written.pieces:
-        yield chunk([ChunkChoice(index=0, delta=Delta(content=piece), finish_reason=None)])
-    delta = Delta(annotations=written.annotations)
-    yield chunk([ChunkChoice(index=0, delta=delta, finish_reason="stop")], mundap=reply)
-    if usage:
-        yield chunk([], usage=usage)
+    def text(content: str, **more: Any) -> Chunk:
+        return chunk([ChunkChoice(index=0, delta=Delta(content=content, **more), finish_reason=None)])
+
+    for event in events:
+        match event:
+            case AnswerBegun():
+                begun = event
+                yield text("", role="assistant")
+            case Citation():
+                citations[event.n] = event
+            case AnswerSentence():
+                yield text(written.sentence(event, citations))
+            case Answer():
+                yield from map(text, written.ending(event))
+                delta = Delta(annotations=written.annotations)
+                last = ChunkChoice(index=0, delta=delta, finish_reason="stop")
+                yield chunk([last], mundap=ChatResponse.of(event))
+    if asked is not None:
+        yield chunk([], usage=_usage(asked, written))
 
 
-def _events(chunks: Iterator[Chunk]) -> Iterator[bytes]:
-    for chunk in chunks:
-        yield format_sse_event(data_str=chunk.model_dump_json(exclude_unset=True))
-    yield format_sse_event(data_str="[DONE]")
+def _stream(request: Request, chunks: Iterator[Chunk]) -> Iterator[bytes]:
+    """Yield each chunk as an event; what goes wrong ends them with an error, which OpenAI's clients raise."""
+    try:
+        for chunk in chunks:
+            yield format_sse_event(data_str=chunk.model_dump_json(exclude_unset=True))
+        yield format_sse_event(data_str="[DONE]")
+    except Exception as error:
+        response = error_response(problem_of(error, request_id_of(request)))
+        yield format_sse_event(data_str=bytes(response.body).decode())
 
 
-def _completion_id(reply: ChatResponse) -> str:
-    return f"chatcmpl-{reply.id}"
+def _completion_id(answer_id: str) -> str:
+    return f"chatcmpl-{answer_id}"
 
 
 # ----- errors --------------------------------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ def show_chat(
 
     `earlier` is shown above `turns` as plain text; `history` is what the page's forms send along.
     """
-    shown_by_script = ("chat.", "error.", "feedback.", "status.", "reply.")
+    shown_by_script = ("chat.", "error.", "feedback.", "notice.", "status.", "reply.")
     texts = catalogue(page_language(request))
     for_script = {key: text for key, text in texts.items() if key.startswith(shown_by_script)}
     return render(

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from index.corpus import DocumentSummary
 from index.retriever import Hit
-from server.answer import Answer
+from server.answer import Answer, AnswerSentence, Citation
 from server.conversation import MAX_QUESTION_CHARACTERS, Turn
 
 MAX_HISTORY_TURNS = 20
@@ -60,6 +60,11 @@ class SentenceModel(BaseModel):
     text: str
     citations: list[int]
 
+    @classmethod
+    def of(cls, sentence: AnswerSentence) -> "SentenceModel":
+        """Return the wire form of `sentence`."""
+        return cls(text=sentence.text, citations=list(sentence.citations))
+
 
 class CitationModel(BaseModel):
     """Where a sentence stands: `quote` is the document's text from `start` to `end`, in code points.
@@ -79,6 +84,14 @@ class CitationModel(BaseModel):
     department: str
     url: str
 
+    @classmethod
+    def of(cls, c: Citation) -> "CitationModel":
+        """Return the wire form of a citation."""
+        return cls(
+            n=c.n, doc_id=c.doc_id, title=c.title, passage_id=c.passage_id, start=c.start, end=c.end, quote=c.quote,
+            focus=c.focus, date=c.date, department=c.department, url=c.url,
+        )  # fmt: skip
+
 
 class RelatedModel(BaseModel):
     """A passage near the question that was not found to answer it."""
@@ -94,13 +107,25 @@ class RelatedModel(BaseModel):
     url: str
 
 
+class NoticeModel(BaseModel):
+    """What an asker should know about how an answer came about.
+
+    `code` is stable: "not_written" (these are the documents' own sentences, though a language model should have written
+    the answer) or "cut_off" (it stopped writing; what is here holds). `text` says it in the language of the reply.
+    """
+
+    code: str
+    text: str
+
+
 class ChatResponse(BaseModel):
-    """One reply."""
+    """One reply. `mode` is "generative" where a language model wrote the sentences, else "extractive"."""
 
     id: str
     status: Literal["answered", "related", "not_found", "smalltalk", "refused"]
     lang: str
-    mode: str
+    mode: Literal["extractive", "generative"]
+    notice: NoticeModel | None
     answer: str
     sentences: list[SentenceModel]
     citations: list[CitationModel]
@@ -118,15 +143,10 @@ class ChatResponse(BaseModel):
             status=answer.status.value,
             lang=answer.lang,
             mode=answer.mode,
+            notice=NoticeModel(code=answer.notice.code, text=answer.notice.text) if answer.notice else None,
             answer=answer.text,
-            sentences=[SentenceModel(text=s.text, citations=list(s.citations)) for s in answer.sentences],
-            citations=[
-                CitationModel(
-                    n=c.n, doc_id=c.doc_id, title=c.title, passage_id=c.passage_id, start=c.start, end=c.end,
-                    quote=c.quote, focus=c.focus, date=c.date, department=c.department, url=c.url,
-                )
-                for c in answer.citations
-            ],
+            sentences=[SentenceModel.of(sentence) for sentence in answer.sentences],
+            citations=[CitationModel.of(citation) for citation in answer.citations],
             related=[
                 RelatedModel(
                     doc_id=r.doc_id, title=r.title, passage_id=r.passage_id, start=r.start, end=r.end, text=r.text,

@@ -83,3 +83,18 @@ def test_f1_is_a_share_and_one_for_equals(prediction, answer):
     assert 0.0 <= metrics.character_f1(prediction, [answer]) <= 1.0
     if metrics.normalise(answer):
         assert metrics.character_f1(answer, [answer]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "is_altered"),
+    [
+        ("1989년에 창설되었다.", False),
+        ("1998년에 창설되었다.", True),
+        ("예산은 3,200만 원이다.", False),
+        ("예산은 3200만 원이다.", False),
+        ("It costs 32 million won.", True),
+        ("숫자가 없다.", False),
+    ],
+)
+def test_a_number_that_no_quote_has_is_altered(sentence, is_altered):
+    assert metrics.altered_numbers(sentence, ["1989년 창설", "예산 3,200만 원"]) == is_altered

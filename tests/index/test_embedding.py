@@ -109,3 +109,11 @@ def test_a_model_of_a_hub_is_identified_when_it_is_loaded(embedder, tmp_path):
     command = [sys.executable, "-c", textwrap.dedent(script)]
     run = subprocess.run(command, cwd=REPO, env=environment, capture_output=True, encoding="utf-8", check=True)
     assert run.stdout.strip() == model_identity(str(snapshot)) != ""
+
+
+def test_each_token_of_a_text_has_a_vector_and_its_place(embedder):
+    text = "APEC은 1989년 창설된 역내 경제협력체다."
+    spans, vectors = embedder.embed_tokens(text)
+    assert vectors.shape == (len(spans), embedder.dimension)
+    assert "".join(text[start:end] for start, end in spans).replace(" ", "") == text.replace(" ", "")
+    assert embedder.embed_tokens("")[1].shape == (0, embedder.dimension)

@@ -3,8 +3,8 @@ import json
 import pytest
 
 KEYS = {
-    "id", "status", "lang", "mode", "answer", "sentences", "citations", "related", "suggestions", "confidence",
-    "index_version", "timings_ms",
+    "id", "status", "lang", "mode", "notice", "answer", "sentences", "citations", "related", "suggestions",
+    "confidence", "index_version", "timings_ms",
 }  # fmt: skip
 CITATION_KEYS = {"n", "doc_id", "title", "passage_id", "start", "end", "quote", "focus", "date", "department", "url"}
 ANSWERED = "APEC은 언제 창설되었나요?"
@@ -35,6 +35,7 @@ def test_a_reply_has_every_field_of_the_contract(client, status, question):
     assert response.headers["cache-control"] == "no-store"
     assert reply.keys() == KEYS
     assert (reply["status"], reply["lang"], reply["mode"]) == (status, "ko", "extractive")
+    assert reply["notice"] is None
     assert reply["id"]
     assert reply["answer"]
     assert 0 <= reply["confidence"] <= 1

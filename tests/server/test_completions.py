@@ -9,7 +9,7 @@ from index.errors import IndexDamaged
 from server.app import HEADERS, MAX_BODY_BYTES
 from server.chat import Chat
 from tests.server.test_chat_api import ANSWERED, OF_EACH_STATUS
-from tests.server.test_errors import REPO, raising
+from tests.server.test_errors import REPO, failing
 from tests.server.test_serve import serving
 
 HOSTILE = {"role": "user", "content": "<script>hostile</script>"}
@@ -350,7 +350,7 @@ def test_a_huge_body_is_refused(client):
     ],
 )
 def test_a_failure_keeps_its_details_and_the_key_to_itself(client, monkeypatch, caplog, stream, error, status, code):
-    monkeypatch.setattr(Chat, "answer_question", raising(error))
+    monkeypatch.setattr(Chat, "answer_events", failing(error))
     response = complete(client, said(ANSWERED), {"Authorization": "Bearer sk-secret-key"}, stream=stream)
     check_error(response, status, code)
     assert response.headers["x-request-id"] in caplog.text

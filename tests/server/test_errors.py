@@ -135,11 +135,12 @@ def test_every_error_has_one_json_shape(client, method, path, status, code):
     assert ("allow" in response.headers) == (status == 405)
 
 
-def raising(error):
-    def answer_question(*arguments):
+def failing(error):
+    def answer_events(*arguments):
         raise error
+        yield
 
-    return answer_question
+    return answer_events
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def raising(error):
     ],
 )
 def test_a_failure_of_the_server_keeps_its_details_to_itself(client, monkeypatch, error, status, code):
-    monkeypatch.setattr(Chat, "answer_question", raising(error))
+    monkeypatch.setattr(Chat, "answer_events", failing(error))
     response = client.post("/api/chat", json={"question": "APEC?"})
     check_problem(response, status, code)
     assert "secret" not in response.text
@@ -160,7 +161,7 @@ def test_a_failure_of_the_server_keeps_its_details_to_itself(client, monkeypatch
 
 
 def test_a_failure_of_the_server_is_logged_with_the_id_of_the_request(client, monkeypatch, caplog):
-    monkeypatch.setattr(Chat, "answer_question", raising(RuntimeError("what happened")))
+    monkeypatch.setattr(Chat, "answer_events", failing(RuntimeError("what happened")))
     request_id = client.post("/api/chat", json={"question": "APEC?"}).headers["x-request-id"]
     assert request_id in caplog.text
     assert "what happened" in caplog.text

@@ -23,7 +23,7 @@ from server.settings import Settings
 from tests.conftest import REPO
 from tests.server.test_chat_api import ANSWERED, OF_EACH_STATUS
 from tests.server.test_cli import check_failed
-from tests.server.test_errors import raising
+from tests.server.test_errors import failing
 
 ADDRESS = "https://chat.example.go.kr"
 COMMAND = [sys.executable, "-m", "server.cli", "mcp"]
@@ -163,7 +163,7 @@ def test_what_cannot_be_done_is_told_in_one_sentence(tools, doc_id, tool, argume
     [(RuntimeError("secret"), "went wrong"), (IndexDamaged("/srv/secret is damaged"), "index can't be used")],
 )
 def test_a_failure_keeps_its_details_to_itself_and_the_log(tools, monkeypatch, caplog, error, part):
-    monkeypatch.setattr(Chat, "answer_question", raising(error))
+    monkeypatch.setattr(Chat, "answer_events", failing(error))
     check_tool_error(tools("ask", question=ANSWERED), part)
     assert "secret" in caplog.text
 

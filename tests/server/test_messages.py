@@ -13,7 +13,7 @@ from server.routes.schemas import FeedbackRequest
 REPO = Path(__file__).resolve().parents[2]
 # "chat.completion" is what OpenAI calls a reply.
 KEY = re.compile(
-    r"""["']((?:page|chat|feedback|status|reply|error|widget|admin)\.(?!html\b|js\b|completion\b)[a-z_]+)["']"""
+    r"""["']((?:page|chat|feedback|status|reply|notice|error|widget|admin)\.(?!html\b|js\b|completion\b)[a-z_]+)["']"""
 )
 QUESTION_ERROR = re.compile(r'QuestionError\(\s*"(\w+)"')
 

@@ -132,7 +132,8 @@ function imprint({ date, department }) {
   return parts.length ? [element("span", { class: "imprint" }, ...parts)] : [];
 }
 
-function sourceItem(url, title, marker, text, described = {}) {
+/** `text` is cut short unless `whole` is set: what a sentence was written from must be there to compare. */
+function sourceItem(url, title, marker, text, described = {}, whole = false) {
   return element(
     "li",
     {},
@@ -143,13 +144,17 @@ function sourceItem(url, title, marker, text, described = {}) {
       element("span", { class: "source-number" }, marker),
       element("bdi", { class: "source-title", lang: scriptLanguage(title) }, title),
       ...imprint(described),
-      element("span", { class: "source-quote", lang: scriptLanguage(text) }, beginning(text)),
+      element(
+        "span",
+        { class: whole ? "source-quote whole" : "source-quote", lang: scriptLanguage(text) },
+        whole ? text : beginning(text),
+      ),
     ),
   );
 }
 
-function citedSources(citations) {
-  const items = citations.map((cited) => sourceItem(cited.url, cited.title, `${cited.n}`, cited.quote, cited));
+function citedSources(citations, whole) {
+  const items = citations.map((cited) => sourceItem(cited.url, cited.title, `${cited.n}`, cited.quote, cited, whole));
   return [element("h3", {}, t("chat.sources")), element("ol", { class: "sources" }, ...items)];
 }
 
@@ -208,11 +213,14 @@ function showReply(turn, question, reply, said = false) {
   const related = inVersion(reply.related, reply.index_version);
   if (reply.status === "answered") {
     parts.push(...reply.sentences.map((sentence) => sentenceElement(sentence, citations)));
+    const written = reply.mode === "generative";
     const languages = reply.sentences.map(({ text }) => scriptLanguage(text));
-    if (languages.some((language) => language && language !== document.documentElement.lang)) {
+    if (reply.notice) parts.push(element("p", { class: "aside" }, noticeText(reply.notice)));
+    if (written) parts.push(element("p", { class: "aside" }, t("chat.written")));
+    else if (languages.some((language) => language && language !== document.documentElement.lang)) {
       parts.push(element("p", { class: "aside" }, t("chat.original_language")));
     }
-    parts.push(...citedSources(citations));
+    parts.push(...citedSources(citations, written));
   } else {
     parts.push(element("p", { class: "answer-text", lang: reply.lang }, reply.answer));
   }
@@ -220,6 +228,11 @@ function showReply(turn, question, reply, said = false) {
   if (["answered", "related", "not_found"].includes(reply.status)) parts.push(replyActions(question, reply, said));
   fillReply(turn, reply.status, ...parts);
   if (reply.suggestions.length) turn.append(suggestionButtons(reply.suggestions));
+}
+
+/** In the language that the page has now. */
+function noticeText({ code, text }) {
+  return messages[`notice.${code}`] ?? text;
 }
 
 // --- What can be done with a reply: copy it, say whether it helped ---------
@@ -364,9 +377,17 @@ async function sendFeedback(choice, question, reply, opinion) {
   thanks.focus({ preventScroll: true });
 }
 
+function dots() {
+  return element("span", { class: "dots", "aria-hidden": "true" }, ...[1, 2, 3].map(() => element("i")));
+}
+
 function showSearching(turn) {
-  const dots = element("span", { class: "dots", "aria-hidden": "true" }, ...[1, 2, 3].map(() => element("i")));
-  fillReply(turn, "searching", element("p", { class: "badge" }, dots, " ", t("chat.searching")));
+  fillReply(turn, "searching", element("p", { class: "badge" }, dots(), " ", t("chat.searching")));
+}
+
+/** Below the sentences that are there already. */
+function writingLine() {
+  return element("p", { class: "aside writing" }, dots(), " ", t("chat.writing"));
 }
 
 /** What had arrived before an interruption stays readable above its notice. */
@@ -483,11 +504,11 @@ async function streamReply(turn, question, signal) {
   const citations = [];
   for await (const { name, data } of serverEvents(response)) {
     if (name === "status" && data.status === "answered") {
-      fillReply(turn, data.status, badge(data.status, t(`status.${data.status}`)));
+      fillReply(turn, data.status, badge(data.status, t(`status.${data.status}`)), writingLine());
     } else if (name === "citation") {
       citations.push(data);
     } else if (name === "delta" && turn.querySelector(".reply").dataset.status === "answered") {
-      turn.querySelector(".reply").append(sentenceElement(data, citations));
+      turn.querySelector(".writing").before(sentenceElement(data, citations));
     } else if (name === "error") {
       throw new Problem(data);
     } else if (name === "done") {

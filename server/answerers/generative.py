@@ -1,0 +1,316 @@
+"""Answers that a language model writes from passages, each sentence held to what it cites before it is shown.
+
+The model is trusted with nothing: what it writes is text that may be wrong, altered or dictated by whoever wrote the
+question or a document. A sentence reaches the asker only when `verification` finds it supported.
+"""
+
+import hashlib
+import logging
+import re
+import secrets
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from string import Formatter
+
+from index.embedding import TokenEmbedder
+from index.errors import LanguageModelError
+from index.publication import PublishedIndex
+from index.scripts import HAN, HANGUL, KANA, VIETNAMESE
+from server.answerers.asked_kind import lacks_what_is_asked
+from server.answerers.evidence import Candidate
+from server.answerers.extractive import MARGIN_FOR_LISTS, Extract
+from server.answerers.facts import unsupported_facts
+from server.answerers.language_model import LanguageModel
+from server.answerers.verification import Verifier
+from server.conversation import is_attack, printable
+from server.phrases import phrase
+
+PASSAGES_SHOWN = 4
+MAX_SENTENCES = 6
+MAX_CITED = 3
+MAX_DRAFT_CHARACTERS = 600
+# How long a sentence that looks complete waits for another citation behind it.
+IDLE_SECONDS = 0.015
+PROMPT_FILE = Path(__file__).with_name("prompt.toml")
+
+_log = logging.getLogger("mundap")
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenSentence:
+    """A sentence that its sources support: plain text without citation numbers, and the sentences to quote for it."""
+
+    text: str
+    support: tuple[Candidate, ...]
+
+
+class Writer:
+    """Lets a language model write answers, with `embedder`, that of the index, to compare them with the documents."""
+
+    def __init__(self, model: LanguageModel, embedder: TokenEmbedder) -> None:
+        self.model = model
+        self.embedder = embedder
+        # The names of all countries take a moment to load, which no asker shall wait for.
+        unsupported_facts("Mundap", [""])
+
+    def write(self, question: str, language: str, found: Extract, index: PublishedIndex) -> Iterator[WrittenSentence]:
+        """Yield the supported sentences of an answer to `question` as the model writes them.
+
+        Nothing is yielded before one of them is supported by a sentence that was found to answer. `question` is all
+        that the model learns of the asker.
+
+        Raises:
+            LanguageModelError: there is no text, or no more of it; or, with the code "unsupported", none of it holds.
+        """
+        passages = _citable_passages(found)
+        prompt = load_prompt()
+        if not passages:
+            raise LanguageModelError("unsupported", "There is no passage to write from")
+        messages, fence = prompt.messages(question, language, passages)
+        verifier = Verifier(index, self.embedder)
+        answering = _answering(found)
+        waiting: list[WrittenSentence] = []
+        shown, held_back = 0, 0
+        try:
+            pieces = _reading_meanwhile(self.model.stream(messages, IDLE_SECONDS), verifier, passages)
+            for draft in drafts(pieces):
+                problem = _unshowable(draft, fence, language, prompt, len(passages))
+                if not problem:
+                    cited = [passages[number - 1] for number in draft.citations]
+                    support = verifier.verify(draft.text, language, cited)
+                    problem = support.problem
+                if problem:
+                    held_back += 1
+                    _log.debug("held back: %s", problem)
+                    continue
+                waiting.append(WrittenSentence(draft.text, support.quoted))
+                if not shown and not _answers(question, waiting, answering):
+                    continue
+                yield from waiting
+                shown += len(waiting)
+                waiting = []
+                if shown >= MAX_SENTENCES:
+                    break
+            if not shown:
+                raise LanguageModelError("unsupported", "The documents don't support what the language model wrote")
+        finally:
+            _log.info(
+                "written by %s, prompt %s %s: %d sentences shown, %d held back",
+                self.model.name, prompt.version, prompt.digest, shown, held_back,
+            )  # fmt: skip
+
+
+def _reading_meanwhile(
+    pieces: Iterator[str], verifier: Verifier, passages: Sequence[Sequence[Candidate]]
+) -> Iterator[str]:
+    """Yield `pieces` and read one of `passages` whenever nothing has come for a while."""
+    unread = iter(passages)
+    for piece in pieces:
+        yield piece
+        passage = None if piece else next(unread, None)
+        if passage:
+            verifier.read(passage)
+
+
+def _citable_passages(found: Extract) -> list[list[Candidate]]:
+    """Return the best passages, each as its sentences in order.
+
+    One that speaks to whoever writes answers is left out as a whole: what it dictates would be supported by it.
+    """
+    passages: dict[int, list[Candidate]] = {}
+    for candidate in found.ranked:
+        passages.setdefault(candidate.hit.stored.ordinal, []).append(candidate)
+    best = [p for p in passages.values() if not _commands(p[0].hit.passage.text)][:PASSAGES_SHOWN]
+    return [sorted(passage, key=lambda candidate: candidate.position) for passage in best]
+
+
+def _commands(text: str) -> bool:
+    lines = [printable(line) for line in text.splitlines()]
+    return any(is_attack(line) or phrase("commands_model").search(line) for line in lines)
+
+
+def _answering(found: Extract) -> set[tuple[int, int]]:
+    """Return the places of the sentences that were found to answer, or nearly."""
+    best = found.ranked[0].score
+    near = [candidate for candidate in found.ranked if best - candidate.score <= MARGIN_FOR_LISTS]
+    return {(candidate.hit.stored.ordinal, candidate.position) for candidate in [*found.sentences, *near]}
+
+
+def _answers(question: str, sentences: Sequence[WrittenSentence], answering: set[tuple[int, int]]) -> bool:
+    places = {(c.hit.stored.ordinal, c.position) for sentence in sentences for c in sentence.support}
+    told = " ".join(sentence.text for sentence in sentences)
+    return bool(places & answering) and not lacks_what_is_asked(question, told)
+
+
+def _unshowable(draft: "Draft", fence: str, language: str, prompt: "Prompt", passages: int) -> str:
+    """Return why `draft` can't be shown whatever its sources say, or "" if it can."""
+    if not draft.citations:
+        return "no citation"
+    if len(draft.citations) > MAX_CITED or not all(1 <= number <= passages for number in draft.citations):
+        return "citation of nothing"
+    if len(draft.text) > MAX_DRAFT_CHARACTERS:
+        return "too long"
+    if fence in draft.text or prompt.is_quoted_in(draft.text):
+        return "the prompt"
+    return "" if _LETTERS_OF[language].search(draft.text) else "another language"
+
+
+_LETTERS_OF = {"ko": HANGUL, "ja": KANA, "zh": HAN, "vi": VIETNAMESE, "en": re.compile("[A-Za-z]")}
+
+
+# ----- the prompt ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The template of what a language model is told; `digest` is the beginning of its file's SHA-256."""
+
+    version: int
+    digest: str
+    system: str
+    user: str
+    passage: str
+    languages: dict[str, str]
+    windows: frozenset[str]
+
+    def messages(
+        self, question: str, language: str, passages: Sequence[Sequence[Candidate]]
+    ) -> tuple[list[dict[str, str]], str]:
+        """Return the messages that ask for an answer, and the fence around all that is data in them."""
+        fence = secrets.token_hex(12)
+        shown = [passage[0].hit.passage for passage in passages]
+        texts = [
+            self.passage.format(number=number, title=_as_data(passage.context[0]), text=_as_data(passage.text))
+            for number, passage in enumerate(shown, 1)
+        ]
+        values = {
+            "fence": fence, "language": self.languages[language], "question": _as_data(question),
+            "passages": "\n\n".join(texts),
+        }  # fmt: skip
+        roles = (("system", self.system), ("user", self.user))
+        return [{"role": role, "content": template.format(**values).strip()} for role, template in roles], fence
+
+    def is_quoted_in(self, text: str) -> bool:
+        """Whether `text` holds a stretch of the instructions, as it is or backwards."""
+        letters = _letters(text)
+        return any(
+            one[start : start + _WINDOW] in self.windows
+            for one in (letters, letters[::-1])
+            for start in range(max(0, len(one) - _WINDOW + 1))
+        )
+
+
+_WINDOW = 24
+
+
+@cache
+def load_prompt() -> Prompt:
+    """Return the prompt that ships."""
+    content = PROMPT_FILE.read_bytes()
+    stored = tomllib.loads(content.decode())
+    told = [stored[name] for name in ("system", "user")]
+    fixed = [_letters(text) for template in told for text, *_ in Formatter().parse(template)]
+    windows = frozenset(text[at : at + _WINDOW] for text in fixed for at in range(len(text) - _WINDOW + 1))
+    return Prompt(digest=hashlib.sha256(content).hexdigest()[:12], windows=windows, **stored)
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+# What servers put around turns, and what citations look like, must not come from a document or a question.
+_LOOKALIKES = str.maketrans("<>[]{}|", "＜＞［］｛｝｜")
+
+
+def _as_data(text: str) -> str:
+    lines = (printable(line).translate(_LOOKALIKES) for line in text.splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+# ----- the model's text ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One sentence as the model wrote it, without markup, and the numbers of the passages that it cites."""
+
+    text: str
+    citations: tuple[int, ...]
+
+
+_CITATION = re.compile(r"\s*[\[［【]\s*(\d{1,2}(?:\s*[,、，]\s*\d{1,2})*)\s*[\]］】]")
+_CITATIONS = re.compile(rf"(?:{_CITATION.pattern})*")
+_ABBREVIATION = re.compile(r"(?:\b[A-Za-z]|\b(?:Mr|Mrs|Ms|Dr|No|St|vs|etc|approx|Inc|Ltd|Tel|tel|e\.g|i\.e))$")
+# "2025. 10. 29." and "1." at the beginning of a line.
+_NUMBER_BEFORE = re.compile(r"(?:^|\n)\s*\d{1,2}$|(?<!\d)\d{4}\.\s?\d{1,2}(?:\.\s?\d{1,2})?$")
+_END = re.compile(r"[.!?。！？]+[\"'”’」』)\]]*|\n+")
+_HIDDEN = re.compile(r"<think>.*?(?:</think>|\Z)|```.*?(?:```|\Z)|<!--.*?(?:-->|\Z)", re.DOTALL | re.IGNORECASE)
+_IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)?")
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)?")
+_TAG = re.compile(r"</?[A-Za-z!][^>]*>?")
+_MARKS = re.compile(r"^\s*(?:#{1,6}|[-*+•]|\d{1,2}[.)])\s+|[*_`~]{1,3}(?=\S)|(?<=\S)[*_`~]{1,3}")
+
+
+def drafts(pieces: Iterator[str]) -> Iterator[Draft]:
+    """Yield each sentence of a text that comes in `pieces` as soon as it and the citations behind it are there.
+
+    An empty piece says that nothing has come for a while: a sentence that may be complete is taken to be.
+    """
+    text = ""
+    for piece in pieces:
+        text += piece
+        while (end := _sentence_end(text, waits=bool(piece))) is not None:
+            draft = _draft(text[:end])
+            text = text[end:]
+            if draft:
+                yield draft
+    if draft := _draft(text):
+        yield draft
+
+
+def _sentence_end(text: str, waits: bool) -> int | None:
+    """Return where the first sentence of `text` and its citations end, or None while that isn't known.
+
+    It isn't while hidden matter is open, or while more citations may follow and `waits` is set.
+    """
+    hidden = [found.span() for found in _HIDDEN.finditer(text)]
+    for found in _END.finditer(text):
+        if any(start <= found.start() < end for start, end in hidden):
+            continue
+        if not found.group().isspace() and _goes_on(text, found):
+            continue
+        end = _CITATIONS.match(text, found.end()).end()  # type: ignore[union-attr]
+        rest = text[end:].lstrip(" ")
+        if not rest:
+            return None if waits else end
+        if rest[0] in "[［【" and not re.search(r"[\]］】]", rest) and len(rest) < 12:
+            return None
+        return end
+    return len(text) if len(text) > 2 * MAX_DRAFT_CHARACTERS and not hidden else None
+
+
+def _goes_on(text: str, end: re.Match[str]) -> bool:
+    """Whether what looks like the end of a sentence is none: a point in a number, a date or an abbreviation."""
+    before, after = text[: end.start()], text[end.end() :]
+    if end.group() == "!" and re.match(r"\[\D", after):
+        return True  # an image
+    if not end.group().startswith("."):
+        return False
+    if after[:1].isalnum() or after[:1] in tuple("-~/@_("):
+        return True
+    if before[-1:].isdigit() and after.lstrip()[:1].isdigit():
+        return True
+    return bool(_NUMBER_BEFORE.search(before) or _ABBREVIATION.search(before))
+
+
+def _draft(text: str) -> Draft | None:
+    """Return a sentence without its citations and without links, images, HTML and marks; None if nothing is left."""
+    text = _IMAGE.sub(" ", _HIDDEN.sub(" ", text))
+    numbers = [int(n) for found in _CITATION.finditer(text) for n in re.findall(r"\d+", found.group(1))]
+    text = _TAG.sub(" ", _LINK.sub(r"\1", _CITATION.sub("", text)))
+    text = printable(_MARKS.sub("", text))
+    text = re.sub(r"\s+([.,!?])", r"\1", text)
+    return Draft(text, tuple(dict.fromkeys(numbers))) if any(map(str.isalnum, text)) else None

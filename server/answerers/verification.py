@@ -1,0 +1,188 @@
+"""Whether the passages that a written sentence cites support it, and which of their sentences do.
+
+A sentence is supported when its facts (see `facts`) stand in the sentences that are quoted for it, when it denies
+nothing that they don't, and when a logistic regression finds its words and its meaning near enough to theirs. The
+weights are in `support_weights.json`, made by `python -m eval.fit_support`: in the language of the passages words
+count, in another meaning alone is left.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from index.embedding import TokenEmbedder
+from index.morphemes import search_terms
+from index.publication import PublishedIndex
+from index.question_words import QUESTION_WORDS
+from index.scripts import written_language
+from server.answerers.evidence import Candidate
+from server.answerers.facts import unsupported_facts
+from server.phrases import phrase
+
+MAX_QUOTED = 3
+WEIGHTS_FILE = Path(__file__).with_name("support_weights.json")
+# `coverage`: share of the sentence's terms, weighted by idf, that the quoted ones hold. The others compare its tokens,
+# each with the nearest of the quoted ones, by the embedding model's contextual vectors: the mean of the cosines around
+# the mean of the cited passages' tokens, and the mean of the worst fifth of the plain cosines. A single word that
+# changes the sense leaves the whole similar, and this low.
+FEATURES = ("coverage", "aligned", "worst_similar")
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What speaks for a sentence: the sentences to quote, best first, and `FEATURES` of how near they are.
+
+    `problem` says in words for the log why they don't support it, "" if they do. Where their facts don't, nothing else
+    is measured.
+    """
+
+    quoted: tuple[Candidate, ...]
+    features: tuple[float, ...]
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weights of `FEATURES`, with the bias last, and the logit from which a sentence counts as supported."""
+
+    weights: np.ndarray
+    supported_from: float
+
+
+class Verifier:
+    """Holds written sentences to the sentences of one index; made for one answer."""
+
+    def __init__(self, index: PublishedIndex, embedder: TokenEmbedder) -> None:
+        self._index = index
+        self._embedder = embedder
+        self._read: dict[tuple[int, int], np.ndarray] = {}
+
+    def verify(self, sentence: str, language: str, cited: Sequence[Sequence[Candidate]]) -> Support:
+        """Hold `sentence`, in `language`, to the passages that it cites, each given as its sentences in order."""
+        support = self.weigh(sentence, cited)
+        if support.problem:
+            return support
+        # Not by the letters of the sentence: it may hold names in those of the document.
+        same = (written_language(support.quoted[0].text) or "en") == language
+        weights = load_weights()["same" if same else "other"]
+        logit = float(np.array([*support.features, 1.0]) @ weights.weights)
+        return support if logit >= weights.supported_from else replace(support, problem=f"too far ({logit:.2f})")
+
+    def weigh(self, sentence: str, cited: Sequence[Sequence[Candidate]]) -> Support:
+        """Return what speaks for `sentence`, before any threshold."""
+        terms = {t: self._index.lexical.idf(t) for t in search_terms(sentence) if t not in QUESTION_WORDS}
+        scores = self._similarities(sentence, cited)
+        quoted = _chosen(sentence, list(chain.from_iterable(cited)), terms, scores)
+        missing = unsupported_facts(sentence, [_evidence(candidate) for candidate in quoted])
+        if not missing and _is_negated(sentence) and not any(_is_negated(candidate.text) for candidate in quoted):
+            missing = ["negation"]
+        if missing:
+            return Support(tuple(quoted), (0.0, 0.0, 0.0), "; ".join(missing))
+        held, total = _known_terms(quoted), sum(terms.values())
+        coverage = sum(weight for term, weight in terms.items() if term in held) / total if total else 0.0
+        return Support(tuple(quoted), (coverage, *self._alignment(sentence, quoted, cited)), "")
+
+    def _similarities(self, sentence: str, cited: Sequence[Sequence[Candidate]]) -> dict[tuple[int, int], float]:
+        """Return the cosine of `sentence` with each sentence of the passages, by the passage's ordinal and position."""
+        vector = self._embedder.embed_passages([sentence])[0]
+        ordinals = list(dict.fromkeys(candidate.hit.stored.ordinal for passage in cited for candidate in passage))
+        found = self._index.corpus.sentence_scores(vector, ordinals)
+        return {(ordinal, at): float(score) for ordinal in ordinals for at, score in enumerate(found[ordinal])}
+
+    def _alignment(
+        self, sentence: str, quoted: Sequence[Candidate], cited: Sequence[Sequence[Candidate]]
+    ) -> tuple[float, float]:
+        """Return the last two of `FEATURES`, as in BERTScore's precision (Zhang et al., ICLR 2020)."""
+        spans, tokens = self._embedder.embed_tokens(sentence)
+        words = [any(map(str.isalnum, sentence[start:end])) for start, end in spans]
+        centre = np.concatenate([tokens for passage in cited for tokens in self.read(passage)]).mean(axis=0)
+        mine, theirs = tokens[words], np.concatenate([self._sentence_tokens(candidate) for candidate in quoted])
+        if not len(mine) or not len(theirs):
+            return 0.0, 0.0
+        aligned = _best_cosines(mine - centre, theirs - centre).mean()
+        worst = np.sort(_best_cosines(mine, theirs))[: max(1, len(mine) // 5)]
+        return float(aligned), float(worst.mean())
+
+    def read(self, passage: Sequence[Candidate]) -> list[np.ndarray]:
+        """Return the tokens of each sentence of a passage. It takes longest of all, so it is best done while one waits.
+
+        Each is read alone, as the written one is: what stands around a sentence would change the vectors of its words.
+        """
+        return [self._sentence_tokens(candidate) for candidate in passage]
+
+    def _sentence_tokens(self, candidate: Candidate) -> np.ndarray:
+        place = _place(candidate)
+        if place not in self._read:
+            self._read[place] = self._embedder.embed_tokens(_evidence(candidate))[1]
+        return self._read[place]
+
+
+def _best_cosines(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Return the cosine of each row of `mine`, (n, d), with the nearest of `theirs`, (m, d): (n,)."""
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-9) for rows in (mine, theirs)]
+    cosines: np.ndarray = (unit[0] @ unit[1].T).max(axis=1)
+    return cosines
+
+
+def _chosen(
+    sentence: str, candidates: Sequence[Candidate], terms: Mapping[str, float], scores: Mapping[tuple[int, int], float]
+) -> list[Candidate]:
+    """Return the sentence that is nearest, and up to two more that hold what is still missing of facts and terms."""
+    total = sum(terms.values()) or 1.0
+
+    def nearness(candidate: Candidate) -> float:
+        held = _known_terms([candidate])
+        return scores[_place(candidate)] + sum(weight for term, weight in terms.items() if term in held) / total
+
+    chosen = [max(candidates, key=nearness)]
+    while len(chosen) < MAX_QUOTED:
+        missing = set(unsupported_facts(sentence, [_evidence(candidate) for candidate in chosen]))
+        lacking = terms.keys() - _known_terms(chosen)
+        if not missing and not lacking:
+            break
+        best, gained = None, (0, 0.0)
+        for candidate in candidates:
+            if candidate in chosen:
+                continue
+            still = unsupported_facts(sentence, [*map(_evidence, chosen), _evidence(candidate)]) if missing else ()
+            found = sum(terms[term] for term in lacking & _known_terms([candidate])) / total
+            if (len(missing) - len(still), found) > gained:
+                best, gained = candidate, (len(missing) - len(still), found)
+        # A word or two in common is chance.
+        if best is None or gained < (0, 0.15):
+            break
+        chosen.append(best)
+    return chosen
+
+
+def _known_terms(candidates: Sequence[Candidate]) -> frozenset[str]:
+    # The title and the headings above say what a sentence is about without saying so.
+    return frozenset[str]().union(*(c.terms | c.hit.stored.context_terms for c in candidates))
+
+
+def _evidence(candidate: Candidate) -> str:
+    # A footnote doesn't name the word that it explains, nor a table row the heads of its columns.
+    return f"{candidate.sentence.about} {candidate.text}".strip()
+
+
+def _place(candidate: Candidate) -> tuple[int, int]:
+    return candidate.hit.stored.ordinal, candidate.position
+
+
+def _is_negated(text: str) -> bool:
+    return bool(phrase("negation").search(text))
+
+
+@cache
+def load_weights() -> dict[str, Weights]:
+    """Return the weights for sentences in the "same" language as their sources, and in "other" ones."""
+    stored = json.loads(WEIGHTS_FILE.read_text(encoding="utf-8"))
+    return {
+        languages: Weights(np.array([values[name] for name in (*FEATURES, "bias")]), values["supported_from"])
+        for languages, values in stored.items()
+    }

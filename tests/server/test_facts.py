@@ -1,0 +1,160 @@
+import pytest
+
+from server.answerers.facts import Date, Quantity, facts, unsupported_facts
+from server.answerers.sounds import sounds_alike
+
+SIGNED = (
+    "이번 양해각서(MOU)는 2025 아시아태평양 경제협력체(APEC*) 주간에 개최된 한-미 정상회담의 성과로 "
+    "한-미 정부 간 체결(양국 정부대표로 "
+    "과기정통부 배경훈 부총리와 백악관 마이클 크라치오스 과학기술 정책실장 서명)한다."
+)
+SUBSIDY = (
+    "2025.10.29.(수)부터 만 65세 이상 3만 2천 명에게 두 번에 나누어 1조 2천억 원을 지급하며 "
+    "문의는 044-202-4342, help@msit.go.kr로 한다."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "unit"),
+    [
+        ("3,200만 원", 32_000_000, "won"),
+        ("3천2백만 원", 32_000_000, "won"),
+        ("삼천이백만 원", 32_000_000, "won"),
+        ("32,000,000 won", 32_000_000, "won"),
+        ("32 million won", 32_000_000, "won"),
+        ("3200万ウォン", 32_000_000, "won"),
+        ("三千二百万韩元", 32_000_000, "won"),
+        ("32 triệu won", 32_000_000, "won"),
+        ("5,8 triệu won của Hàn Quốc được cấp", 5_800_000, "won"),
+        ("1조 2천억 원", 1.2e12, "won"),
+        ("1.2 trillion won", 1.2e12, "won"),
+        ("2.5억 달러", 2.5e8, "dollar"),
+        ("$53", 53, "dollar"),
+        ("서른 명", 30, "people"),
+        ("30人", 30, "people"),
+        ("열두 개", 12, "개"),
+        ("twenty-five percent", 25, "%"),
+        ("0.5퍼센트", 0.5, "%"),
+        ("3년간", 3, "year"),
+        ("6개월", 6, "month"),
+        ("하루", 1, "day"),
+        ("보름", 15, "day"),
+    ],
+)
+def test_a_number_is_one_however_it_is_written(text, value, unit):
+    assert facts(text).quantities == {Quantity(value, unit)}
+
+
+@pytest.mark.parametrize(
+    "text", ["이번 분야", "만일 그렇다면", "일본의 사례", "조사 결과", "삼성과 오픈AI", "十分な", "一方"]
+)
+def test_syllables_that_numerals_are_made_of_are_no_numbers(text):
+    assert facts(text).quantities == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("2025년 10월 29일", Date(2025, 10, 29)),
+        ("2025.10.29.", Date(2025, 10, 29)),
+        ("2025. 10. 29.", Date(2025, 10, 29)),
+        ("2025-10-29", Date(2025, 10, 29)),
+        ("October 29, 2025", Date(2025, 10, 29)),
+        ("29th of October 2025", Date(2025, 10, 29)),
+        ("2025年10月29日", Date(2025, 10, 29)),
+        ("ngày 29 tháng 10 năm 2025", Date(2025, 10, 29)),
+        ("29/10/2025 là ngày được chọn", Date(2025, 10, 29)),
+        ("10/29/2025", Date(2025, 10, 29)),
+        ("10월 29일", Date(0, 10, 29)),
+        ("Oct. 29", Date(0, 10, 29)),
+        ("2025년 10월", Date(2025, 10)),
+        ("1989년에", Date(1989)),
+        ("一九八九年", Date(1989)),
+        ("in 1989", Date(1989)),
+    ],
+)
+def test_a_date_is_one_however_it_is_written(text, date):
+    assert facts(text).dates == {date}
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "지급액은 1.2조 원이고 10월 29일 수요일부터 65세 이상 32,000명이 2번에 나누어 받습니다.",
+        "The payment of 1.2 trillion won starts on Wednesday, October 29, 2025 for 32,000 people aged 65 and over.",
+        "10月29日から65歳以上の3万2千人に2回に分けて支給されます。",
+        "从2025年10月29日起向65岁以上的32000人发放1.2万亿韩元。",
+        "Từ ngày 29 tháng 10 năm 2025, 32.000 người được nhận 1,2 nghìn tỷ won.",
+        "문의는 (044)202-4342 또는 help@msit.go.kr로 하십시오.",
+    ],
+)
+def test_what_the_documents_say_is_found_in_other_words(claim):
+    assert unsupported_facts(claim, [SUBSIDY]) == []
+
+
+@pytest.mark.parametrize(
+    ("claim", "missing"),
+    [
+        ("지급액은 1.3조 원입니다.", "number"),
+        ("10월 28일부터 지급합니다.", "date"),
+        ("2026년 10월 29일부터 지급합니다.", "date"),
+        ("목요일부터 지급합니다.", "date"),
+        ("65세 이상 3만 3천 명이 받습니다.", "number"),
+        ("세 번에 나누어 지급합니다.", "number"),
+        ("1조 2천억 달러를 지급합니다.", "number"),
+        ("The payment of 12 trillion won starts in October.", "number"),
+        ("문의는 044-202-4343으로 하십시오.", "code"),
+        ("문의는 help@msit.com으로 하십시오.", "code"),
+        ("https://msit.example/pay에서 신청하세요.", "code"),
+        ("‘평생 지급’이라고 밝혔습니다.", "quotation"),
+        ("배경훈 부총리가 지급합니다.", "name"),
+        ("Elon Musk pays it.", "name"),
+        ("Japan pays it.", "name"),
+    ],
+)
+def test_what_the_documents_do_not_say_is_named(claim, missing):
+    [problem, *_] = unsupported_facts(claim, [SUBSIDY])
+    assert problem.startswith(missing)
+
+
+def test_a_date_must_stand_in_one_sentence_as_a_whole():
+    assert unsupported_facts("1992년 10월 29일에 체결했습니다.", ["1992년 과학기술협정", "10월 29일(수) 체결한다"])
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "배경훈 부총리와 마이클 크라치오스 실장이 한국과 미국을 대표해 서명합니다.",
+        "Deputy Prime Minister Bae Kyung-hoon and Michael Kratsios of the White House sign for South Korea and the US.",
+        "Kyung-hoon Bae signs it for the Republic of Korea.",
+        "ペ・ギョンフン副首相とマイケル・クラツィオス室長が署名します。",
+        "배경훈 và 마이클 크라치오스 ký biên bản ghi nhớ giữa Hàn Quốc và Hoa Kỳ.",
+        "The two countries sign it at APEC 2025.",
+    ],
+)
+def test_names_are_known_by_their_sound_in_other_letters(claim):
+    assert unsupported_facts(claim, [SIGNED]) == []
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "김민수 부총리가 서명합니다.",
+        "Donald Trump signs it.",
+        "Musk signs it.",
+        "Bae Min-su signs it.",
+        "Michael Jackson signs it.",
+        "China signs it.",
+        "ジョン・スミス室長が署名します。",
+        "李明博总统签署了谅解备忘录。",
+        "Nguyễn Văn Minh đã ký biên bản.",
+        "세 나라가 서명합니다.",
+    ],
+)
+def test_other_names_are_not(claim):
+    assert unsupported_facts(claim, [SIGNED])
+
+
+def test_in_one_script_names_that_differ_are_different():
+    assert sounds_alike("Kratsios", "크라치오스")
+    assert not sounds_alike("크라치우스", "크라치오스")

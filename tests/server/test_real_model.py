@@ -1,0 +1,87 @@
+import subprocess
+import sys
+
+import openai
+import pytest
+from fastapi.testclient import TestClient
+
+from eval.metrics import altered_numbers
+from server.answer import Answer, AnswerSentence, AnswerStatus
+from server.answerers.generative import Writer, load_prompt
+from server.answerers.language_model import LanguageModel
+from server.app import create_app
+from server.chat import Chat
+from tests.conftest import REPO
+from tests.server.test_chat_api import events
+
+QUESTIONS = [
+    "APEC은 언제 창설되었나요?",
+    "한미 과학기술공동위원회는 내년에 어디에서 열리나요?",
+    "양해각서에 누가 서명하나요?",
+    "When was APEC founded?",
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    command = [sys.executable, "-m", "tests.server.real_model", str(tmp_path_factory.mktemp("model"))]
+    with subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            yield f"{process.stdout.readline().strip()}/v1"
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def written(chat, address):
+    return Chat(
+        chat.retriever,
+        chat.reader,
+        Writer(LanguageModel(address, "gemma", budget_seconds=120), chat.retriever.embedder),
+    )
+
+
+@pytest.fixture(scope="module")
+def answers(written):
+    """All events of each question, in order."""
+    return {question: list(written.answer_events(question)) for question in QUESTIONS}
+
+
+def test_the_server_speaks_the_protocol(address):
+    with openai.OpenAI(base_url=address, api_key="-") as client:
+        prompt = [{"role": "user", "content": "대한민국의 수도는"}]
+        stream = client.chat.completions.create(model="gemma", messages=prompt, max_tokens=8, stream=True)
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_whatever_a_real_model_writes_the_answer_holds(chat, answers, question):
+    *_, answer = answers[question]
+    assert isinstance(answer, Answer)
+    assert answer.status is AnswerStatus.ANSWERED
+    assert (answer.mode == "extractive") == bool(answer.notice and answer.notice.code == "not_written")
+    for citation in answer.citations:
+        assert chat.document(citation.doc_id).text[citation.start : citation.end] == citation.quote
+    for sentence in answer.sentences:
+        quotes = [citation.quote for citation in answer.citations if citation.n in sentence.citations]
+        assert quotes
+        assert not altered_numbers(sentence.text, quotes)
+        assert not load_prompt().is_quoted_in(sentence.text)
+    assert [event for event in answers[question] if isinstance(event, AnswerSentence)] == list(answer.sentences)
+
+
+def test_its_answers_come_as_events_of_the_interface(settings, written):
+    with TestClient(create_app(settings, written)) as client:
+        names = [name for name, _ in events(client, QUESTIONS[0])]
+        assert (names[0], names[-1]) == ("status", "done")
+        assert {"citation", "delta"} <= set(names)
+
+
+def test_a_model_that_has_no_time_is_not_waited_for(chat, address):
+    hurried = Chat(
+        chat.retriever,
+        chat.reader,
+        Writer(LanguageModel(address, "gemma", budget_seconds=0.05), chat.retriever.embedder),
+    )
+    answer = hurried.answer_question(QUESTIONS[0])
+    assert (answer.mode, answer.notice.code) == ("extractive", "not_written")
