@@ -56,5 +56,5 @@ chromium:
 	touch $@
 
 .venv/dev: .venv/serve
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,mcp]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,mcp,portal]'
 	touch $@

@@ -19,6 +19,7 @@ from index.retriever import Hit, Retriever
 from server.answer import Answer, AnswerSentence, AnswerStatus, Citation, RelatedPassage
 from server.answerers.evidence import PASSAGES_WEIGHED, Candidate
 from server.answerers.extractive import Extract, Finding, extract, named_phrase
+from server.budget import check_budget
 from server.conversation import (
     Turn,
     asker_language,
@@ -63,6 +64,7 @@ class Chat:
 
         Raises:
             QuestionError: the question is empty, too long or not text.
+            Refused: the time that the request has is up, or nobody waits for the answer any more.
         """
         started = time.perf_counter()
         question = clean_question(question)
@@ -74,9 +76,12 @@ class Chat:
             return self._notice(AnswerStatus.SMALLTALK, reply, language, history, started)
         if is_noise(question):
             return self._notice(AnswerStatus.NOT_FOUND, "reply.not_found", language, history, started)
+        check_budget()
         standalone = standalone_question(question, history)
         retrieval = self.retriever.search(standalone, PASSAGES_WEIGHED, exclude)
+        check_budget()
         found = extract(standalone, retrieval, self.reader)
+        check_budget()
         composed = self._compose(found, language)
         suggestions = next_questions(self.index.manifest.suggestions, composed, [*history, Turn("user", question)])
         total = (time.perf_counter() - started) * 1000

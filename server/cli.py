@@ -83,6 +83,7 @@ def serve(
     from server.app import create_app
     from server.builds import Builds, stamps_below
     from server.chat import Chat
+    from server.listening import server_options
     from server.suggestion_maker import suggest_questions
 
     # uvicorn ends by raising again the signal that stopped it; having been asked to stop is not a failure.
@@ -102,14 +103,12 @@ def serve(
     if report:
         _print_report(report, sys.stderr)
     print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
+    options = server_options(settings)
     if workers == 1:
         chat = Chat(Retriever(index, models.embedder), models.reader)
-        uvicorn.run(create_app(settings, chat), host=host, port=port, log_level="warning", server_header=False)
+        uvicorn.run(create_app(settings, chat), host=host, port=port, **options)
     else:
-        app_factory = "server.app:create_app"
-        uvicorn.run(
-            app_factory, factory=True, workers=workers, host=host, port=port, log_level="warning", server_header=False
-        )
+        uvicorn.run("server.app:create_app", factory=True, workers=workers, host=host, port=port, **options)
 
 
 @app.command()
@@ -195,7 +194,7 @@ def offer_tools(
         return
     import uvicorn
 
-    from server.app import MAX_BODY_BYTES
+    from server.routes.gate import MAX_BODY_BYTES
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     host = host or settings.host

@@ -8,12 +8,12 @@ router = APIRouter()
 
 
 @router.get("/healthz")
-def alive() -> dict[str, str]:
+async def alive() -> dict[str, str]:
     """Answer as long as the process does."""
     return {"status": "ok"}
 
 
 @router.get("/readyz")
-def ready(request: Request) -> dict[str, str]:
+async def ready(request: Request) -> dict[str, str]:
     """Answer once an index is loaded; the app doesn't start without one."""
     return {"status": "ok", "index_version": chat_of(request).version}

@@ -20,10 +20,11 @@ from pydantic import SecretStr
 from index.errors import InputError
 from index.loaders import LOADERS, MAX_FILE_BYTES
 from index.publication import Publication
-from server.app import HEADERS, MAX_BODY_BYTES, create_app
+from server.app import HEADERS, create_app
 from server.builds import BUILDS_KEPT, Builds, BuildState, Evaluation, Gate
 from server.messages import catalogue
 from server.routes import admin
+from server.routes.gate import MAX_BODY_BYTES
 from server.settings import Settings
 from server.sign_in import FAILURES_ALLOWED, WINDOW_SECONDS, SignIn
 from server.storage import Feedback, Storage

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import httpx
 import pytest
 
-from server.app import MAX_BODY_BYTES
+from server.routes.gate import MAX_BODY_BYTES
 from tests.server.test_cli import check_failed
 
 # For a busy machine, where each worker loads the models by itself.
