@@ -73,6 +73,7 @@ class RelatedPassage:
 class Answer:
     """One reply. `text` is the whole of it with citation numbers; timings are in milliseconds.
 
+    `masked` names the kinds of personal data in the question, which were masked before it was kept.
     `retrieval` and `ranked` keep what the answer was chosen from, best first; they stay on the server.
     """
 
@@ -87,6 +88,7 @@ class Answer:
     suggestions: tuple[str, ...] = ()
     confidence: float = 0.0
     mode: str = "extractive"
+    masked: tuple[str, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
     retrieval: Retrieval | None = field(default=None, repr=False)
     ranked: tuple[Candidate, ...] = field(default=(), repr=False)

@@ -1,11 +1,13 @@
 """The web application: the chat, its routes, the headers of every response, and what each error becomes."""
 
+import logging
 import signal
 import threading
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from datetime import datetime
 from importlib import metadata
 from types import FrameType
 from typing import Any
@@ -18,18 +20,22 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from index.errors import MundapError, Refused
 from index.publication import Publication
 from server.builds import Builds
 from server.chat import Chat, create_chat
+from server.desk import Desk
 from server.follower import Follower
 from server.framing import frame_ancestors
 from server.limits import Admission, RateLimiter, open_counts, parse_rates
 from server.listening import Drain
 from server.messages import message
+from server.metrics import Metrics
 from server.problems import make_problem, problem_of
+from server.question_log import QuestionLog
 from server.routes import admin, api, completions, health, pages, widget
 from server.routes.api import request_id_of
 from server.routes.gate import Gate
@@ -39,6 +45,8 @@ from server.sign_in import SignIn
 from server.storage import Storage
 from server.widget import LoaderArchive, load_loader
 
+_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
+_log = logging.getLogger("mundap")
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
     f"frame-src 'self'; {frame_ancestors(())}; form-action 'self'; base-uri 'none'"
@@ -62,9 +70,12 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     """
     settings = settings or Settings()
     token = settings.admin_token.get_secret_value()
+    metrics = Metrics()
     counts = open_counts(settings.rate_limit_storage.get_secret_value())
-    limiter = RateLimiter(parse_rates(settings.rate_limit), counts)
-    admission = Admission(settings.concurrency, settings.queue)
+    limiter = RateLimiter(
+        parse_rates(settings.rate_limit), counts, on_failure=metrics.failures.labels("rate_limit_storage").inc
+    )
+    admission = Admission(settings.concurrency, settings.queue, metrics.queued)
     drain = Drain(settings.drain_seconds)
 
     @asynccontextmanager
@@ -75,19 +86,34 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
         app.state.storage = Storage(settings.database)
         app.state.builds = Builds(settings.data_dir)
         app.state.sign_in = SignIn(token)
-        app.state.admission, app.state.drain = admission, drain
+        app.state.admission, app.state.drain, app.state.metrics = admission, drain, metrics
+        log = QuestionLog(
+            app.state.storage, settings.retention_days, settings.keep_questions,
+            metrics.failures.labels("storage").inc, metrics.lost_questions.inc,
+        )  # fmt: skip
+        app.state.question_log, app.state.desk = log, Desk(metrics, log.note)
         app.state.loaders = LoaderArchive(settings.data_dir)
         app.state.loaders.keep(load_loader())
-        follower = Follower(app.state.publication, app.state.chat, partial(setattr, app.state, "chat"))
+
+        def take(chat: Chat) -> None:
+            app.state.chat = chat
+            manifest = chat.index.manifest
+            metrics.serves(manifest.version, datetime.fromisoformat(manifest.created).timestamp())
+
+        take(app.state.chat)
+        app.state.follower = follower = Follower(app.state.publication, app.state.chat, take)
         # A chat that was made from another folder is served as it is.
         follows = app.state.publication.kept_manifest(app.state.chat.version) is not None
         if follows:
             follower.start()
         _begin_with_signals(drain)
+        log.start()
+        metrics.workers.set(1)
         yield
         if follows:
             follower.stop()
         await run_in_threadpool(app.state.builds.close)
+        await run_in_threadpool(log.stop)
         app.state.storage.close()
         await limiter.close()
 
@@ -104,7 +130,7 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     app.add_middleware(
         Gate, limiter=limiter, admission=admission, drain=drain, budget_seconds=settings.time_budget_seconds
     )
-    app.add_middleware(_Edge, frame_origins=settings.frame_origins)
+    app.add_middleware(_Edge, metrics=metrics, frame_origins=settings.frame_origins)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies.split())
     return app
@@ -136,10 +162,11 @@ class _FreshFiles(StaticFiles):
 
 
 class _Edge:
-    """Gives each request an id, puts `HEADERS` on its response, and answers where the app failed."""
+    """Gives each request an id, puts `HEADERS` on its response, notes it, and answers where the app failed."""
 
-    def __init__(self, app: ASGIApp, frame_origins: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, frame_origins: tuple[str, ...] = ()) -> None:
         self.app = app
+        self.metrics = metrics
         policy = CONTENT_SECURITY_POLICY.replace(frame_ancestors(()), frame_ancestors(frame_origins))
         self.headers_in_frames = HEADERS | {"Content-Security-Policy": policy}
 
@@ -152,31 +179,48 @@ class _Edge:
             scope = dict(scope, method="GET")
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
-        started = False
+        status = 0
+        began = time.perf_counter()
 
         async def send_with_headers(outgoing: Message) -> None:
-            nonlocal started
+            nonlocal status
             if outgoing["type"] == "http.response.start":
-                started = True
+                status = outgoing["status"]
                 headers = self.headers_in_frames if _is_for_frames(scope["path"]) else HEADERS
                 extra = headers | {"X-Request-Id": request_id}
                 if _is_for_staff(scope["path"]):
                     extra["Cache-Control"] = "no-store"
+                if scope["scheme"] == "https":
+                    extra["Strict-Transport-Security"] = "max-age=31536000"
+                # The loader says that every site may embed it, and the pages for frames are for other sites.
+                is_said = any(name == b"cross-origin-resource-policy" for name, _ in outgoing["headers"])
+                if not is_said and not _is_for_frames(scope["path"]):
+                    extra["Cross-Origin-Resource-Policy"] = "same-origin"
                 outgoing["headers"] += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
             await send(outgoing)
 
-        try:
-            await self.app(scope, receive, send_with_headers)
-        except Exception as error:
-            # A handler for this in the app would stand outside all middleware, so its response would lack the headers.
-            if started and isinstance(error, Refused):
-                # A client that doesn't take its answer off is left with a part of it.
-                return
-            if started:
-                raise
-            on_error = _on_http_error if isinstance(error, HTTPException) else _on_error
-            response = on_error(Request(scope), error)
-            await response(scope, receive, send_with_headers)
+        with bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_headers)
+            except Exception as error:
+                # A handler for this in the app would stand outside all middleware: its response would lack the headers.
+                on_error = _on_http_error if isinstance(error, HTTPException) else _on_error
+                response = on_error(Request(scope), error)
+                if not status:
+                    await response(scope, receive, send_with_headers)
+                elif not isinstance(error, Refused):
+                    raise
+                # Else a client that doesn't take its answer off is left with a part of it.
+            finally:
+                self._note(scope, status, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count and log a request: by its route, since paths, queries and addresses may tell who asked, and what."""
+        route = getattr(scope.get("route"), "path", "/static" if scope["path"].startswith("/static/") else "none")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self.metrics.requests.labels(route, method, status).inc()
+        self.metrics.request_seconds.labels(route).observe(seconds)
+        _log.info("request", extra={"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)})
 
 
 def _is_for_frames(path: str) -> bool:
@@ -203,6 +247,8 @@ _PAGE_TEXTS = {
 
 
 def _on_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, Refused):
+        request.app.state.metrics.refused.labels(error.code).inc()
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Refused) and error.retry_after else None
     return _respond(request, problem_of(error, request_id_of(request)), headers)
 

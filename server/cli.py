@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
@@ -14,14 +14,26 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
-from index.errors import GateError, InputError, ModelError, MundapError, PublishedIndexError, QuestionError, UsageError
+from index.errors import (
+    GateError,
+    InputError,
+    ModelError,
+    MundapError,
+    PublishedIndexError,
+    QuestionError,
+    StorageError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
     from index.build import BuildReport
     from index.publication import PublishedIndex
     from server.builds import Build
     from server.chat import Models
     from server.settings import Settings
+    from server.storage import Storage
 
 DONE, NOTHING_FOUND, WRONG_USAGE, UNREADABLE_INPUT, NO_INDEX = range(5)
 _EXIT_CODES: tuple[tuple[type[MundapError], int], ...] = (
@@ -30,6 +42,7 @@ _EXIT_CODES: tuple[tuple[type[MundapError], int], ...] = (
     (GateError, NOTHING_FOUND),
     (InputError, UNREADABLE_INPUT),
     (ModelError, UNREADABLE_INPUT),
+    (StorageError, UNREADABLE_INPUT),
     (PublishedIndexError, NO_INDEX),
 )
 
@@ -45,6 +58,8 @@ eval_app = typer.Typer(help="Grade the answers, and compare two gradings.", no_a
 app.add_typer(eval_app, name="eval")
 train_app = typer.Typer(help="Train what answers, on your own questions.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
+data_app = typer.Typer(help="Export or remove what the database keeps of askers.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 
 Question = Annotated[str, typer.Argument(help="What to ask, in any language.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -77,6 +92,7 @@ def serve(
     """Build the index if it is missing or stale, then serve the chat."""
     import uvicorn
 
+    shared = _share_metrics() if workers > 1 else None
     from index.build import build_if_stale
     from index.publication import Publication
     from index.retriever import Retriever
@@ -108,7 +124,17 @@ def serve(
         chat = Chat(Retriever(index, models.embedder), models.reader)
         uvicorn.run(create_app(settings, chat), host=host, port=port, **options)
     else:
-        uvicorn.run("server.app:create_app", factory=True, workers=workers, host=host, port=port, **options)
+        with shared or nullcontext():
+            uvicorn.run("server.app:create_app", factory=True, workers=workers, host=host, port=port, **options)
+
+
+def _share_metrics() -> "TemporaryDirectory[str]":
+    """Return a folder in which workers add up what they count; it has to be known before anything counts."""
+    from tempfile import TemporaryDirectory
+
+    folder = TemporaryDirectory(prefix="mundap-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder.name
+    return folder
 
 
 @app.command()
@@ -436,6 +462,47 @@ def _settings() -> "Settings":
     from server.settings import read_settings
 
     return read_settings()
+
+
+@data_app.command("export")
+def data_export(
+    kind: Annotated[str, typer.Argument(help="questions, feedback, audit or all.")] = "all",
+) -> None:
+    """Print what is kept, oldest first, as JSON lines. Personal data was masked before it was kept."""
+    import json
+
+    kinds = ("questions", "feedback", "audit")
+    if kind not in (*kinds, "all"):
+        raise UsageError(f"There is nothing called {kind}; export questions, feedback, audit or all")
+    storage = _storage()
+    for name in kinds if kind == "all" else (kind,):
+        for row in storage.export(name):
+            print(json.dumps({"kind": name} | row, ensure_ascii=False))
+    storage.close()
+
+
+@data_app.command("purge")
+def data_purge(
+    days: Annotated[
+        int | None, typer.Option(min=0, help="Remove what is older; 0: everything.  [default: MUNDAP_RETENTION_DAYS]")
+    ] = None,
+    answer: Annotated[str, typer.Option(help="Remove what is kept of this answer alone, by its id.")] = "",
+) -> None:
+    """Remove questions and feedback, and print how many. The audit log stays."""
+    from datetime import UTC, datetime, timedelta
+
+    storage = _storage()
+    kept_days = _settings().retention_days if days is None else days
+    removed = storage.forget_answer(answer) if answer else storage.purge(datetime.now(UTC) - timedelta(days=kept_days))
+    storage.close()
+    print(", ".join(f"{count} {kind}" for kind, count in removed.items()))
+    raise typer.Exit(NOTHING_FOUND if answer and not any(removed.values()) else DONE)
+
+
+def _storage() -> "Storage":
+    from server.storage import Storage
+
+    return Storage(_settings().database)
 
 
 def _check_address(host: str, port: int) -> None:

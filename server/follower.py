@@ -41,6 +41,11 @@ class Follower:
         self._stopped.set()
         self._thread.join()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether another version is published, or none that can be told, and the one before is still answered from."""
+        return bool(self._problem)
+
     def look(self) -> None:
         """Hand over a chat on the published version if it is another one than is served, and can be opened."""
         version = ""

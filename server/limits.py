@@ -160,11 +160,14 @@ def client_name(address: str, salt: bytes) -> str:
 class Admission:
     """So many requests at work at once, and a short queue before them; who comes when that is full is sent away."""
 
-    def __init__(self, at_once: int, places: int) -> None:
+    def __init__(
+        self, at_once: int, places: int, on_change: Callable[[int, int], None] = lambda waiting, working: None
+    ) -> None:
         self._slots = asyncio.Semaphore(at_once)
         self._at_once = at_once
         self._places = places
         self._seconds_each = 1.0
+        self._on_change = on_change
         self.waiting = 0
         self.working = 0
 
@@ -177,22 +180,27 @@ class Admission:
         """
         if self._slots.locked() and self.waiting >= self._places:
             raise self._busy()
-        self.waiting += 1
+        self._count(waiting=1)
         try:
             async with asyncio.timeout(patience_seconds):
                 await self._slots.acquire()
         except TimeoutError:
             raise self._busy() from None
         finally:
-            self.waiting -= 1
+            self._count(waiting=-1)
         started = time.monotonic()
-        self.working += 1
+        self._count(working=1)
         try:
             yield
         finally:
-            self.working -= 1
+            self._count(working=-1)
             self._slots.release()
             self._seconds_each += (time.monotonic() - started - self._seconds_each) / 10
+
+    def _count(self, waiting: int = 0, working: int = 0) -> None:
+        self.waiting += waiting
+        self.working += working
+        self._on_change(self.waiting, self.working)
 
     def _busy(self) -> Refused:
         seconds = min(60, math.ceil(self._seconds_each * (self.waiting + 1) / self._at_once) + 1)

@@ -7,6 +7,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from server.budget import Budget, shutting_down
+from server.logs import logging_config
 from server.settings import Settings
 
 MAX_CONNECTIONS = 1_000
@@ -76,7 +77,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         # Only those that the setting trusts are believed, by a middleware of the app.
         "proxy_headers": False,
         "server_header": False,
-        "log_level": "warning",
+        "log_config": logging_config(settings.log_level),
     }
 
 

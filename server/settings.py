@@ -2,6 +2,7 @@
 
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -48,7 +49,17 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr = Field(
         SecretStr(""),
-        description="Database for feedback and audit log, an SQLAlchemy URL: empty for SQLite in the data folder.",
+        description="Database for questions, feedback and audit log, an SQLAlchemy URL: empty for SQLite in the "
+        "data folder.",
+    )
+    keep_questions: bool = Field(
+        True, description="Whether questions are kept, personal data masked, for the staff to see what is asked."
+    )
+    retention_days: int = Field(
+        90, ge=1, le=3_650, description="Days after which questions and feedback are removed from the database."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description='What is logged at least: "info" adds a line for each request.'
     )
     reader: str = Field(
         "",

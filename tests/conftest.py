@@ -135,7 +135,8 @@ def doc_id(chat: Chat) -> str:
 @pytest.fixture
 def data_dir(settings: Settings, tmp_path: Path) -> Path:
     """A copy of the data directory, to be spoilt."""
-    return shutil.copytree(settings.data_dir, tmp_path / "data", symlinks=True)
+    without_database = shutil.ignore_patterns("mundap.sqlite*")
+    return shutil.copytree(settings.data_dir, tmp_path / "data", symlinks=True, ignore=without_database)
 
 
 @pytest.fixture

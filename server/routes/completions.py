@@ -133,6 +133,8 @@ def _write(reply: ChatResponse, address: str) -> _Written:
         written += len(piece)
     if not pieces:
         pieces.append(reply.answer)
+    if reply.masked:
+        pieces.append(f"\n\n{message(reply.lang, 'chat.masked')}")
     sources = [f"- [{c.n}] {c.title}: {urljoin(address, c.url)}" for c in reply.citations]
     near = [f"- {' '.join(r.text.split())} ({r.title}: {urljoin(address, r.url)})" for r in reply.related]
     for heading, lines in (("chat.sources", sources), ("chat.related", near)):

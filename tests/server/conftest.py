@@ -79,3 +79,10 @@ def listening(app: FastAPI, settings: Settings) -> Iterator[tuple[uvicorn.Server
     finally:
         server.should_exit = True
         thread.join(30)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, "it did not happen"
+        time.sleep(0.01)

@@ -6,8 +6,9 @@ import openai
 import pytest
 
 from index.errors import IndexDamaged
-from server.app import HEADERS, MAX_BODY_BYTES
+from server.app import HEADERS
 from server.chat import Chat
+from server.routes.gate import MAX_BODY_BYTES
 from tests.server.test_chat_api import ANSWERED, OF_EACH_STATUS
 from tests.server.test_errors import REPO, raising
 from tests.server.test_serve import serving

@@ -18,7 +18,7 @@ from server.budget import Budget, check_budget, spending, timed_out
 from server.chat import Chat
 from server.limits import Admission, RateLimiter, client_name, open_counts, parse_rates
 from server.routes import gate
-from tests.server.conftest import listening
+from tests.server.conftest import listening, wait_for
 from tests.server.test_errors import check_problem
 
 QUESTION = {"question": "APEC은 언제 창설되었나요?"}
@@ -239,13 +239,6 @@ def slow_answers(monkeypatch):
     monkeypatch.setattr(Chat, "answer_question", slow)
     yield state
     state.go.set()
-
-
-def wait_for(condition, seconds=10):
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen"
-        time.sleep(0.01)
 
 
 def ask(address, results, **options):
