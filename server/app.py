@@ -45,6 +45,10 @@ from server.sign_in import SignIn
 from server.storage import Storage
 from server.widget import LoaderArchive, load_loader
 
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text, "content": {"application/problem+json": {}}}
+    for status, text in {408: "Too slow", 413: "Too large", 429: "Too many requests", 503: "Not now"}.items()
+}
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 _log = logging.getLogger("mundap")
 CONTENT_SECURITY_POLICY = (
@@ -121,7 +125,8 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     # Without a token there is nothing for the staff, not even a route that says no.
     for_staff = (admin.page_router, admin.router) if token else ()
     for router in (api.router, completions.router, health.router, pages.router, widget.router, *for_staff):
-        app.include_router(router)
+        # Clients of OpenAI's interface read errors of another shape, which it describes itself.
+        app.include_router(router, responses={} if router is completions.router else _REFUSALS)
     app.mount("/static", _FreshFiles(directory=pages.WEB / "static"), name="static")
     app.add_exception_handler(MundapError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
@@ -190,7 +195,7 @@ class _Edge:
                 extra = headers | {"X-Request-Id": request_id}
                 if _is_for_staff(scope["path"]):
                     extra["Cache-Control"] = "no-store"
-                if scope["scheme"] == "https":
+                if scope.get("scheme") == "https":
                     extra["Strict-Transport-Security"] = "max-age=31536000"
                 # The loader says that every site may embed it, and the pages for frames are for other sites.
                 is_said = any(name == b"cross-origin-resource-policy" for name, _ in outgoing["headers"])

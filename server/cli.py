@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -100,13 +99,14 @@ def serve(
     from server.builds import Builds, stamps_below
     from server.chat import Chat
     from server.listening import server_options
+    from server.start_check import check_start
     from server.suggestion_maker import suggest_questions
 
     # uvicorn ends by raising again the signal that stopped it; having been asked to stop is not a failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     settings = _settings()
     host, port = host or settings.host, port or settings.port
-    _check_address(host, port)
+    check_start(settings, host, port)
     models = _load_models(settings)
     with (
         Builds(settings.data_dir).recorded(False, False, stamps_below(settings.source_dir)) as build,
@@ -221,10 +221,11 @@ def offer_tools(
     import uvicorn
 
     from server.routes.gate import MAX_BODY_BYTES
+    from server.start_check import check_address
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     host = host or settings.host
-    _check_address(host, port)
+    check_address(host, port)
     open_chat()
     print(f"Mundap offers its tools at http://{host}:{port}/mcp", file=sys.stderr)
     uvicorn.run(server.http_app(host, MAX_BODY_BYTES), host=host, port=port, log_level="warning", server_header=False)
@@ -503,18 +504,6 @@ def _storage() -> "Storage":
     from server.storage import Storage
 
     return Storage(_settings().database)
-
-
-def _check_address(host: str, port: int) -> None:
-    """Find out, before the models are loaded, whether the server can listen there."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        problem = f"Can't listen on {host}:{port} ({error.strerror}); choose another address by --host and --port"
-        raise UsageError(problem) from error
 
 
 def _check_writable(path: Path | None) -> None:

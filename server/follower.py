@@ -53,6 +53,7 @@ class Follower:
             version = self._publication.current_version()
             if version == self._chat.version:
                 self._problem = self._refused = ""
+                self._try_again_at = 0.0
                 return
             if version == self._refused and time.monotonic() < self._try_again_at:
                 return

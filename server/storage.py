@@ -6,6 +6,7 @@ Without it everything else goes on. Text of askers comes in here masked.
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -38,8 +39,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from index.errors import StorageError, UsageError
 
-# No asker waits longer than this for the database, whatever has become of it.
+# No asker waits longer than this for the database, whatever has become of it; and for so long after a failure nobody
+# does, since askers that wait for a database that doesn't answer take the threads that answer others.
 PATIENCE_SECONDS = 3
+TRY_AGAIN_SECONDS = 2.0
 UNANSWERED = ("related", "not_found")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number that no other program locks the same PostgreSQL database with.
@@ -138,6 +141,7 @@ class Storage:
             raise UsageError(f"MUNDAP_DATABASE_URL can't be used: {type(error).__name__}; see the README") from error
         self._lock = threading.Lock()
         self._is_prepared = False
+        self._try_again_at = 0.0
 
     # ----- feedback --------------------------------------------------------------------------------------------------
 
@@ -309,26 +313,30 @@ class Storage:
 
     @contextmanager
     def _writing(self, problem: str) -> Iterator[Connection]:
-        try:
+        with self._telling("written", problem):
             self._prepare()
             with self._engine.begin() as connection:
                 yield connection
-        except (SQLAlchemyError, OSError) as error:
-            # Whatever comes back may be another database, or one that lacks the tables.
-            self._is_prepared = False
-            _log.error("the database can't be written: %s", _without_values(error))
-            raise StorageError(problem) from error
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        try:
+        with self._telling("read", "The database can't be read at the moment; try again later"):
             self._prepare()
             with self._engine.connect() as connection:
                 yield connection
+
+    @contextmanager
+    def _telling(self, done: str, problem: str) -> Iterator[None]:
+        if time.monotonic() < self._try_again_at:
+            raise StorageError(problem)
+        try:
+            yield
         except (SQLAlchemyError, OSError) as error:
+            # Whatever comes back may be another database, or one that lacks the tables.
             self._is_prepared = False
-            _log.error("the database can't be read: %s", _without_values(error))
-            raise StorageError("The database can't be read at the moment; try again later") from error
+            self._try_again_at = time.monotonic() + TRY_AGAIN_SECONDS
+            _log.error("the database can't be %s: %s", done, _without_values(error))
+            raise StorageError(problem) from error
 
     def close(self) -> None:
         """Give back every connection."""
@@ -339,6 +347,8 @@ class Storage:
         with self._lock:
             if self._is_prepared:
                 return
+            if time.monotonic() < self._try_again_at:
+                raise OSError("it could not be reached a moment ago")
             if self._engine.url.get_backend_name() == "sqlite" and (database := self._engine.url.database):
                 Path(database).parent.mkdir(parents=True, exist_ok=True)
             with self._engine.begin() as connection:

@@ -24,6 +24,7 @@ from server.suggestion_maker import suggest_questions
 REPO = Path(__file__).resolve().parents[1]
 
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("thorough", deadline=None, derandomize=True, database=None, max_examples=4_000)
 hypothesis.settings.load_profile("repeatable")
 
 

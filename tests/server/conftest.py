@@ -68,7 +68,9 @@ def mundap(
 @contextmanager
 def listening(app: FastAPI, settings: Settings) -> Iterator[tuple[uvicorn.Server, str]]:
     """Serve `app` from a thread of this process, by the options that the command has; yield server and address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, **server_options(settings)))
+    # Whoever runs this process says how it logs.
+    options = server_options(settings) | {"log_config": None}
+    server = uvicorn.Server(uvicorn.Config(app, port=0, **options))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

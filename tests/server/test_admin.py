@@ -57,7 +57,8 @@ def folder(staff_settings):
 
 
 def files_in(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    paths = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("mundap.sqlite-")]
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 def states(staff):

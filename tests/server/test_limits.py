@@ -380,9 +380,13 @@ def connection(address, receive_buffer=None):
 
 def is_cut(sock):
     try:
-        return sock.recv(65_536) == b""
+        while sock.recv(65_536):
+            pass
     except ConnectionResetError:
-        return True
+        pass
+    except TimeoutError:
+        return False
+    return True
 
 
 # ----- the end of the server -----------------------------------------------------------------------------------------

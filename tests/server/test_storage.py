@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from index.errors import StorageError
 from server import question_log
+from server import storage as storage_module
 from server.question_log import QuestionLog
 from server.storage import AskedQuestion, Feedback, Storage, _metadata
 from tests.server.conftest import wait_for
@@ -270,7 +271,7 @@ def test_a_database_that_goes_and_comes_back_costs_no_question(free_port):
         with pytest.raises(StorageError, match="try again later"):
             storage.keep_feedback(Feedback("b" * 32, helpful=True))
         with postgres_at(folder, free_port):
-            assert log.write()
+            wait_for(log.write)
             assert not log.is_failing
             assert ids(storage.questions_page(0, 10)[0]) == [2, 1]
             storage.close()
@@ -284,10 +285,32 @@ def test_a_database_file_that_is_taken_away_is_made_anew(tmp_path):
     assert log.write()
     path.unlink()
     log.note(asked(2))
-    while not log.write():
-        pass
+    wait_for(log.write)
     assert ids(storage.questions_page(0, 10)[0]) == [2]
     storage.close()
+
+
+def test_a_database_that_does_not_answer_keeps_nobody_waiting_for_long(monkeypatch):
+    monkeypatch.setattr(storage_module, "PATIENCE_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        storage = Storage(f"postgresql+psycopg://mundap@127.0.0.1:{silent.getsockname()[1]}/postgres")
+        told = []
+
+        def keep(number):
+            try:
+                storage.keep_feedback(Feedback(f"{number:032x}", helpful=True))
+            except StorageError:
+                told.append(number)
+
+        threads = [threading.Thread(target=keep, args=(number,)) for number in range(20)]
+        started = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert time.monotonic() - started < 6
+        assert len(told) == 20
+        storage.close()
 
 
 def test_while_nothing_can_be_written_the_oldest_questions_are_lost_and_counted(tmp_path, monkeypatch):
