@@ -25,7 +25,8 @@ class Question:
     `expect` is "answered", "abstain" or "smalltalk". `evidence` and `keys` are groups of alternatives, verbatim
     sentences and strings of the answer: a complete answer has one of each group. `answers` are whole answers as people
     would write them. `relevant` are the ids of the documents
-    that hold the answer, `topic` names all documents of the same subject; both are empty where the dataset has none.
+    that hold the answer, `places` where in them its wordings begin, as code points, and `topic` names all documents of
+    the same subject; all three are empty where the dataset has none.
     """
 
     question_id: str
@@ -38,6 +39,7 @@ class Question:
     keys: tuple[tuple[str, ...], ...] = ()
     answers: tuple[str, ...] = ()
     relevant: frozenset[str] = frozenset()
+    places: frozenset[int] = frozenset()
     topic: str = ""
     split: str = ""
 
@@ -163,16 +165,18 @@ def load_squad(path: Path) -> Dataset:
                 place = f"data[{topic}].paragraphs[{number}]"
                 doc_id = ids_by_text.setdefault(_text(paragraph, "context"), f"{topic:04d}/{number:04d}.txt")
                 corpus.setdefault(doc_id, f"{title}\n\n{paragraph['context']}")
-                questions += _squad_questions(paragraph, doc_id)
+                questions += _squad_questions(paragraph, doc_id, corpus[doc_id])
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: {place}: {_reason(error)}") from error
     return Dataset(f"squad:{path.name}", tuple(questions), corpus)
 
 
-def _squad_questions(paragraph: dict[str, Any], doc_id: str) -> Iterator[Question]:
+def _squad_questions(paragraph: dict[str, Any], doc_id: str, text: str) -> Iterator[Question]:
+    before = len(text) - len(paragraph["context"])
     for qa in paragraph["qas"]:
         answers = tuple(dict.fromkeys(_text(answer, "text") for answer in qa["answers"]))
         impossible = qa.get("is_impossible", False) or not answers
+        told = ((before + int(answer.get("answer_start", 0)), answer["text"]) for answer in qa["answers"])
         yield Question(
             question_id=str(qa["id"]),
             text=_text(qa, "question"),
@@ -182,6 +186,7 @@ def _squad_questions(paragraph: dict[str, Any], doc_id: str) -> Iterator[Questio
             keys=() if impossible else (answers,),
             answers=() if impossible else answers,
             relevant=frozenset() if impossible else frozenset({doc_id}),
+            places=frozenset() if impossible else frozenset(at for at, key in told if text.startswith(key, at)),
             topic=doc_id.split("/")[0],
         )
 

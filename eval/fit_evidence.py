@@ -32,7 +32,7 @@ from eval.training_corpora import (
     open_corpus,
     open_folder,
 )
-from index.embedding import BUNDLED, SentenceTransformerEmbedder, load_embedder
+from index.embedding import BUNDLED, Embedder, load_embedder
 from index.reader import Reader, load_reader
 from index.retriever import Retrieval, Retriever
 from server.answerers import evidence
@@ -87,7 +87,7 @@ def make_example(retriever: Retriever, question: Question, dataset: Dataset, mod
     return Example(question.text, source, mode, question.topic, fold, same, retrieval, candidates, found)
 
 
-def examples_of(dataset: Dataset, work: Path, embedder: SentenceTransformerEmbedder) -> Iterator[Example]:
+def examples_of(dataset: Dataset, work: Path, embedder: Embedder) -> Iterator[Example]:
     """Yield the examples of one dataset over its whole corpus and over each topic alone."""
     retriever = open_corpus(dataset, work / "whole", embedder)
     for question in dataset.questions:
@@ -116,7 +116,7 @@ def _modes_among_its_own(question: Question) -> tuple[str, ...]:
     return ("full", "near") if question.expect == "answered" else ("near",)
 
 
-def gold_examples(work: Path, embedder: SentenceTransformerEmbedder) -> Iterator[Example]:
+def gold_examples(work: Path, embedder: Embedder) -> Iterator[Example]:
     """Yield the examples of the tuning part of the project's own questions, over its own documents."""
     dataset = load_gold()
     retriever = open_folder(SOURCE_DOCS, work, embedder)

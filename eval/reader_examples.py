@@ -7,7 +7,7 @@ the hardest: they were written to be close.
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
@@ -38,7 +38,11 @@ class LabelledPassage:
 
 @dataclass(frozen=True, slots=True)
 class ReadingExample:
-    """One question with the passages that search found for it, best first, and the wordings that answer it."""
+    """One question with the passages that search found for it, best first, and the wordings that answer it.
+
+    `source` is the set that it is of, `written_apart` whether that set marks questions as unanswerable: its questions
+    were then not written from the sentences that answer them.
+    """
 
     question: str
     language: str
@@ -46,6 +50,7 @@ class ReadingExample:
     fold: int
     keys: tuple[str, ...]
     passages: tuple[LabelledPassage, ...]
+    written_apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +63,35 @@ class Group:
 
 
 def reading_examples(dataset: Dataset, retriever: Retriever) -> Iterator[ReadingExample]:
-    """Yield what search finds for each question of a dataset in SQuAD's form; of unanswerable ones all is negative."""
+    """Yield what search finds for each question of a dataset in SQuAD's form; of unanswerable ones all is negative.
+
+    A sentence answers when the answer stands at its place in it; where no places are told, when its wording does.
+    Questions written apart often leave their subject unsaid, so their own article is searched alone before the rest.
+    """
+    written_apart = any(question.kind == "impossible" for question in dataset.questions)
     for question in dataset.questions:
         keys = tuple(key for group in question.keys for key in group)
         squeezed = [squeeze(key) for key in keys]
+        hits = retriever.search(question.text, PASSAGES).hits
+        if written_apart:
+            others = dataset.corpus.keys() - set(dataset.documents_of(question.topic))
+            own = retriever.search(question.text, PASSAGES, exclude=others).hits
+            hits = tuple({hit.passage.passage_id: hit for hit in (*own, *hits)}.values())[:PASSAGES]
         passages = []
-        for hit in retriever.search(question.text, PASSAGES).hits:
+        for hit in hits:
             texts = [squeeze(hit.passage.quote(sentence)) for sentence in hit.passage.sentences]
             holds = tuple(any(key in text for key in squeezed) for text in texts)
-            is_gold = hit.passage.doc_id in question.relevant
-            answers = holds if is_gold else (False,) * len(holds)
-            passages.append(LabelledPassage(hit.passage, answers, not is_gold and not any(holds)))
+            answers = (False,) * len(holds)
+            if hit.passage.doc_id in question.relevant:
+                answers = answering_sentences(hit.passage, question.places) if question.places else holds
+            passages.append(LabelledPassage(hit.passage, answers, not any(holds)))
         fold = fold_of(question.topic)
-        yield ReadingExample(question.text, question.language, dataset.name, fold, keys, tuple(passages))
+        yield ReadingExample(question.text, question.language, dataset.name, fold, keys, tuple(passages), written_apart)
+
+
+def answering_sentences(passage: Passage, places: Collection[int]) -> tuple[bool, ...]:
+    """Return by sentence of `passage` whether one of `places`, offsets into its document, is in it."""
+    return tuple(any(sentence.start <= place < sentence.end for place in places) for sentence in passage.sentences)
 
 
 def gold_reading_examples(retriever: Retriever) -> Iterator[ReadingExample]:

@@ -136,12 +136,12 @@ Progress = Callable[[str, int, int], None]
 
 
 def train_reader(
-    files: Sequence[Path], work: Path, start: Path | None, steps: int, seed: int, progress: Progress
+    files: Sequence[Path], work: Path, start: Path | None, steps: int, rate: float, seed: int, progress: Progress
 ) -> Path:
     """Train on `files` and the tuning part of the project's own questions; return the file of the adapters.
 
-    It begins with the adapters in `start`, or with none. Everything that is made on the way stays below `work`: a
-    training that was interrupted goes on where it last saved.
+    It begins with the adapters in `start`, or with none; `rate` is the highest learning rate. Everything that is made
+    on the way stays below `work`: a training that was interrupted goes on where it last saved.
 
     Raises:
         InputError: a file is not of SQuAD's form, or `start` holds no adapters.
@@ -156,7 +156,7 @@ def train_reader(
         examples += reading_examples(dataset, retriever)
     examples += gold_reading_examples(open_folder(SOURCE_DOCS, work / "gold", embedder))
     progress("Searching", len(datasets), len(datasets))
-    training = Training(examples, bundled_model_folder(work), work, steps, seed, start)
+    training = Training(examples, bundled_model_folder(work), work, steps, rate, seed, start)
     while training.done < steps:
         training.step()
         progress("Training", training.done, steps)
@@ -172,6 +172,7 @@ class Training:
         encoder: Path,
         work: Path,
         steps: int,
+        rate: float = RATE,
         seed: int = 1,
         start: Path | None = None,
     ) -> None:
@@ -184,7 +185,7 @@ class Training:
         self._trained = self._model.trained()
         if start:
             load_adapters(self._model, start)
-        self._optimizer = torch.optim.AdamW(self._trained.values(), lr=RATE, weight_decay=0.01, betas=(0.9, 0.98))
+        self._optimizer = torch.optim.AdamW(self._trained.values(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
         warm_up = max(1, steps // 30)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
             self._optimizer, lambda step: min((step + 1) / warm_up, (steps - step) / max(1, steps - warm_up))
@@ -265,9 +266,15 @@ def load_adapters(model: ReaderModel, path: Path) -> None:
 
 
 def mixture(examples: Sequence[ReadingExample], rng: random.Random) -> list[ReadingExample]:
-    """Return half of the questions over another language, and the project's own three times."""
-    chosen = [example for example in examples if " over " not in example.source or rng.random() < CROSSED_SHARE]
-    return chosen + [example for example in examples if example.source == GOLD] * (GOLD_TIMES - 1)
+    """Return half of the questions over another language, the project's own three times, and as many written apart.
+
+    Questions that were not written from the sentences that answer them are few and teach most: they are repeated until
+    they are about half of all.
+    """
+    apart = [example for example in examples if example.written_apart]
+    others = [e for e in examples if not e.written_apart and (" over " not in e.source or rng.random() < CROSSED_SHARE)]
+    others += [example for example in examples if example.source == GOLD] * (GOLD_TIMES - 1)
+    return others + apart * max(1, round(len(others) / max(1, len(apart))))
 
 
 def batches(examples: Sequence[ReadingExample], tokenizer: Tokenizer, seed: int) -> Iterator[list[Group]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from eval.datasets import Dataset, load_squad
 from index.build import build_index
-from index.embedding import SentenceTransformerEmbedder
+from index.embedding import Embedder
 from index.publication import Publication
 from index.retriever import Retriever
 
@@ -22,11 +22,12 @@ def fold_of(topic: str) -> int:
     return int(topic) // 2 % FOLDS
 
 
-class RememberingEmbedder(SentenceTransformerEmbedder):
+class RememberingEmbedder:
     """Embeds each text once, since the same paragraphs are indexed in many corpora."""
 
-    def __init__(self, embedder: SentenceTransformerEmbedder) -> None:
-        super().__init__(embedder.name, embedder._model)
+    def __init__(self, embedder: Embedder) -> None:
+        self.name, self.dimension, self.identity = embedder.name, embedder.dimension, embedder.identity
+        self._embedder = embedder
         self._known: dict[tuple[bool, str], np.ndarray] = {}
 
     def embed_questions(self, texts: list[str]) -> np.ndarray:
@@ -40,18 +41,19 @@ class RememberingEmbedder(SentenceTransformerEmbedder):
     def _remember(self, is_question: bool, texts: list[str], batch_size: int = 1) -> np.ndarray:
         new = list(dict.fromkeys(text for text in texts if (is_question, text) not in self._known))
         if new:
-            vectors = super().embed_questions(new) if is_question else super().embed_passages(new, batch_size)
+            model = self._embedder
+            vectors = model.embed_questions(new) if is_question else model.embed_passages(new, batch_size)
             self._known |= zip(((is_question, text) for text in new), vectors, strict=True)
         return np.stack([self._known[is_question, text] for text in texts])
 
 
-def open_corpus(dataset: Dataset, work: Path, embedder: SentenceTransformerEmbedder) -> Retriever:
+def open_corpus(dataset: Dataset, work: Path, embedder: Embedder) -> Retriever:
     """Index the corpus of `dataset` below `work` by the shipped pipeline, unless it is there."""
     dataset.write_corpus(work / "source")
     return open_folder(work / "source", work / "var", embedder)
 
 
-def open_folder(source: Path, data: Path, embedder: SentenceTransformerEmbedder) -> Retriever:
+def open_folder(source: Path, data: Path, embedder: Embedder) -> Retriever:
     """Index the folder `source` into `data`, unless that is done, and open it."""
     publication = Publication(data)
     build_index(source, publication, embedder)

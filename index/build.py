@@ -13,7 +13,7 @@ from index.chunking import Chunking, split_into_passages
 from index.corpus import AnalysedPassage, write_corpus
 from index.dense import FaissStore
 from index.documents import Document, Passage, Sentence
-from index.embedding import SentenceTransformerEmbedder
+from index.embedding import Embedder
 from index.errors import GateError, IndexMissing, InputError, PublishedIndexError
 from index.inputs import inputs_digest, package_versions
 from index.lexical import Bm25Store
@@ -80,7 +80,7 @@ class _Embedding:
 def build_index(
     source: Path,
     publication: Publication,
-    embedder: SentenceTransformerEmbedder,
+    embedder: Embedder,
     chunking: Chunking | None = None,
     progress: Progress = lambda step, done, total: None,
     suggest: Suggest = lambda index, progress: (),
@@ -175,7 +175,7 @@ def report_if_unchanged(source: Path, publication: Publication, model: str) -> B
 def build_if_stale(
     source: Path,
     publication: Publication,
-    embedder: SentenceTransformerEmbedder,
+    embedder: Embedder,
     progress: Progress = lambda step, done, total: None,
     suggest: Suggest = lambda index, progress: (),
 ) -> tuple[PublishedIndex, BuildReport | None]:
@@ -206,11 +206,11 @@ def published_manifest(publication: Publication) -> Manifest | None:
         return None
 
 
-def _inputs(files: Iterable[SourceFile], embedder: SentenceTransformerEmbedder, chunking: Chunking) -> str:
+def _inputs(files: Iterable[SourceFile], embedder: Embedder, chunking: Chunking) -> str:
     return inputs_digest(files, embedder.identity or embedder.name, chunking)
 
 
-def _is_usable(publication: Publication, embedder: SentenceTransformerEmbedder) -> bool:
+def _is_usable(publication: Publication, embedder: Embedder) -> bool:
     # Not only whole: a model of the same name may have got other weights since.
     try:
         publication.open(embedder)
@@ -270,9 +270,7 @@ def _analyse(
     return [analysed for document in documents for analysed in known[document.doc_id] or ()]
 
 
-def _embed(
-    passages: list[Passage], embedder: SentenceTransformerEmbedder, cache: BuildCache, progress: Progress
-) -> _Embedding:
+def _embed(passages: list[Passage], embedder: Embedder, cache: BuildCache, progress: Progress) -> _Embedding:
     texts = [embedding_input(passage.context, passage.text) for passage in passages]
     texts += [_told(passage, sentence) for passage in passages for sentence in passage.sentences]
     vectors = np.empty((len(texts), embedder.dimension), dtype=np.float32)

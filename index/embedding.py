@@ -1,13 +1,12 @@
-"""Texts to vectors, by sentence-transformers."""
+"""Texts to vectors: the bundled model in ONNX Runtime alone, any other by sentence-transformers."""
 
 import hashlib
 import json
 import logging
 import os
-import warnings
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,27 +16,105 @@ from index.errors import ModelError
 
 BUNDLED = "bundled"
 # Whatever changes the vectors of the same weights when it changes.
-_PACKAGES = ("onnxruntime", "sentence-transformers", "tokenizers", "torch", "transformers")
+_BUNDLED_PACKAGES = ("onnxruntime", "tokenizers")
+_PACKAGES = (*_BUNDLED_PACKAGES, "sentence-transformers", "torch", "transformers")
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors, with the model's own prompts for questions and passages.
+
+    `name` says which model it is in manifests and messages; `dimension` is the length of its vectors; `identity` is
+    what `model_identity` says of it, "" where nothing is known.
+    """
+
+    name: str
+    dimension: int
+    identity: str
+
+    def embed_questions(self, texts: list[str]) -> np.ndarray:
+        """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the model's query prompt."""
+        ...
+
+    def embed_passages(self, texts: list[str], batch_size: int = 16) -> np.ndarray:
+        """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the document prompt."""
+        ...
+
+
+class OnnxEmbedder:
+    """The bundled model, from its sentence-transformers folder, with the vectors that sentence-transformers gives.
+
+    It imports neither that library nor torch, which take seconds and 400 MB. The reader shares its `folder` and its
+    `tokenizer`, which has no truncation and no padding and must be left so.
+    """
+
+    name = MODEL_NAME
+
+    def __init__(self, folder: Path, identity: str = "") -> None:
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        self.folder = folder
+        self.identity = identity
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        prompts = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))["prompts"]
+        self._query, self._document = prompts["query"], prompts["document"]
+        lengths = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
+        self._most_tokens: int = lengths["max_seq_length"]
+        self._padding: int = self.tokenizer.token_to_id("<pad>")
+        graph = str(folder / "onnx" / "model.onnx")
+        self._session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        self.dimension: int = self._session.get_outputs()[0].shape[-1]
+
+    def embed_questions(self, texts: list[str]) -> np.ndarray:
+        """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the model's query prompt."""
+        return self._embed(self._query, texts, 1)
+
+    def embed_passages(self, texts: list[str], batch_size: int = 16) -> np.ndarray:
+        """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the document prompt."""
+        return self._embed(self._document, texts, batch_size)
+
+    def _embed(self, prompt: str, texts: list[str], batch_size: int) -> np.ndarray:
+        encodings = self.tokenizer.encode_batch([(prompt + text).strip() for text in texts])
+        token_ids = [self._truncated(encoding.ids) for encoding in encodings]
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        # Texts of like length are batched together, so that little is padded.
+        order = sorted(range(len(texts)), key=lambda row: len(token_ids[row]))
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            vectors[rows] = self._pooled([token_ids[row] for row in rows])
+        return vectors
+
+    def _truncated(self, token_ids: list[int]) -> list[int]:
+        """Return at most as many tokens as the model takes; the last one ends the text whatever is cut."""
+        if len(token_ids) <= self._most_tokens:
+            return token_ids
+        return [*token_ids[: self._most_tokens - 1], token_ids[-1]]
+
+    def _pooled(self, token_ids: list[list[int]]) -> np.ndarray:
+        """Return the normalised mean of the token embeddings of each text, float32 (len(token_ids), dimension)."""
+        longest = max(map(len, token_ids))
+        ids = np.full((len(token_ids), longest), self._padding, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(token_ids):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        states = self._session.run(None, inputs)[0]
+        sums: np.ndarray = (states * mask[:, :, None]).sum(axis=1, dtype=np.float32)
+        vectors: np.ndarray = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+        return vectors
 
 
 class SentenceTransformerEmbedder:
-    """Any sentence-transformers model, with the model's own prompts for questions and passages.
+    """Any sentence-transformers model; see `Embedder`."""
 
-    `name` says which model it is in manifests and messages; `dimension` is the length of its vectors; `folder` is that
-    of the bundled model, None for others; `identity` is what `model_identity` says of it, "" where nothing is known.
-    """
-
-    def __init__(self, name: str, model: Any, folder: Path | None = None, identity: str = "") -> None:
+    def __init__(self, name: str, model: Any, identity: str = "") -> None:
         self.name = name
-        self.folder = folder
         self.identity = identity
         self.dimension: int = model.get_embedding_dimension()
         self._model = model
-
-    @property
-    def tokenizer(self) -> Any:
-        """The model's own tokenizer, of the library `tokenizers`; its settings must not be changed."""
-        return self._model.tokenizer.backend_tokenizer
 
     def embed_questions(self, texts: list[str]) -> np.ndarray:
         """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the model's query prompt."""
@@ -54,7 +131,7 @@ class SentenceTransformerEmbedder:
 _ENCODING: dict[str, Any] = {"normalize_embeddings": True, "convert_to_numpy": True, "show_progress_bar": False}
 
 
-def load_embedder(model: str, cache: Path, progress: Progress = lambda message: None) -> SentenceTransformerEmbedder:
+def load_embedder(model: str, cache: Path, progress: Progress = lambda message: None) -> Embedder:
     """Load the embedding model `model`: "bundled", a folder, or a name that a hub knows.
 
     Raises:
@@ -62,8 +139,7 @@ def load_embedder(model: str, cache: Path, progress: Progress = lambda message: 
     """
     _quiet_libraries()
     if model == BUNDLED:
-        folder = bundled_model_folder(cache, progress)
-        return SentenceTransformerEmbedder(MODEL_NAME, _load_onnx(folder), folder, model_identity(model))
+        return OnnxEmbedder(bundled_model_folder(cache, progress), model_identity(model))
     try:
         loaded = _load_any(model)
     except Exception as error:
@@ -80,8 +156,9 @@ def model_identity(model: str) -> str:
     Raises:
         ModelError: the package of the bundled model is missing.
     """
+    packages: tuple[str, ...] = _PACKAGES
     if model == BUNDLED:
-        weights = recipe_digest()
+        weights, packages = recipe_digest(), _BUNDLED_PACKAGES
     elif Path(model).is_dir():
         try:
             files = sorted(path for path in Path(model).rglob("*") if path.is_file())
@@ -90,7 +167,7 @@ def model_identity(model: str) -> str:
             return ""  # loading it says more
     else:
         return ""
-    versions = [f"{package}=={metadata.version(package)}" for package in _PACKAGES]
+    versions = [f"{package}=={metadata.version(package)}" for package in packages]
     return hashlib.sha256(json.dumps([weights, versions]).encode()).hexdigest()
 
 
@@ -114,19 +191,6 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for library in ("sentence_transformers", "transformers", "optimum"):
         logging.getLogger(library).setLevel(logging.ERROR)
-
-
-def _load_onnx(folder: Path) -> Any:
-    # Nothing is fetched for the bundled model; without this the hub is asked for its optional files.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from sentence_transformers import SentenceTransformer
-
-    arguments = {"file_name": "model.onnx", "export": False, "provider": "CPUExecutionProvider"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        return SentenceTransformer(
-            str(folder), backend="onnx", device="cpu", local_files_only=True, model_kwargs=arguments
-        )
 
 
 def _load_any(model: str) -> Any:

@@ -27,7 +27,7 @@ from index.assembly import file_digest
 from index.corpus import Corpus
 from index.dense import FaissStore
 from index.documents import Document
-from index.embedding import SentenceTransformerEmbedder
+from index.embedding import Embedder
 from index.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, InputError, PublishedIndexError
 from index.lexical import LOCK_SUFFIX, Bm25Store
 
@@ -322,7 +322,7 @@ class Publication:
                 raise IndexDamaged(f"The index {version} is damaged: {name} {problem}; {_REBUILD}")
         return manifest
 
-    def open(self, embedder: SentenceTransformerEmbedder) -> PublishedIndex:
+    def open(self, embedder: Embedder) -> PublishedIndex:
         """Open the published version after verifying that it is whole and was built with `embedder`.
 
         Raises:
@@ -371,7 +371,7 @@ class Publication:
         _sync(self.folder)
 
 
-def open_folder(folder: Path, manifest: Manifest, embedder: SentenceTransformerEmbedder) -> PublishedIndex:
+def open_folder(folder: Path, manifest: Manifest, embedder: Embedder) -> PublishedIndex:
     """Open the version in `folder`, whose files were verified, after checking that it was built with `embedder`.
 
     Raises:
@@ -423,7 +423,7 @@ def _digest(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def _check_vectors(index: PublishedIndex, embedder: SentenceTransformerEmbedder) -> None:
+def _check_vectors(index: PublishedIndex, embedder: Embedder) -> None:
     """Refuse other weights under the same name: the first passage must get the vector that is stored."""
     passage = index.corpus.passages([0])[0].passage
     vector = embedder.embed_passages([embedding_input(passage.context, passage.text)])[0]

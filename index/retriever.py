@@ -9,7 +9,7 @@ import numpy as np
 
 from index.corpus import StoredPassage
 from index.documents import Passage
-from index.embedding import SentenceTransformerEmbedder
+from index.embedding import Embedder
 from index.fusion import fuse, lexical_weight
 from index.morphemes import question_terms
 from index.publication import PublishedIndex
@@ -61,7 +61,7 @@ class Retrieval:
 class Retriever:
     """Hybrid search over one published index."""
 
-    def __init__(self, index: PublishedIndex, embedder: SentenceTransformerEmbedder) -> None:
+    def __init__(self, index: PublishedIndex, embedder: Embedder) -> None:
         self.index = index
         self.embedder = embedder
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from index import morphemes
 from index.build import Progress
 from index.documents import Document
-from index.embedding import SentenceTransformerEmbedder, load_embedder
+from index.embedding import Embedder, load_embedder
 from index.errors import DocumentMissing, IndexDamaged, PublishedIndexError
 from index.publication import Publication
 from index.reader import Reader, load_reader
@@ -157,7 +157,7 @@ class Chat:
 class Models:
     """What answering takes besides an index."""
 
-    embedder: SentenceTransformerEmbedder
+    embedder: Embedder
     reader: Reader | None = None
 
 

@@ -391,6 +391,7 @@ def train_reader(
     work: Annotated[Path, typer.Option(help="Folder for indexes, checkpoint, log and the adapters that come out.")],
     start: Annotated[Path | None, typer.Option(help="Adapters to begin with.  [default: none]")] = None,
     steps: Annotated[int, typer.Option(min=1, help="How many batches of four questions to learn from.")] = 3100,
+    rate: Annotated[float, typer.Option(min=1e-6, max=1e-2, help="Highest learning rate; less to train on.")] = 6e-4,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 1,
 ) -> None:
     """Train the reader; one that was interrupted goes on where it last saved. See index/reader/MODEL_CARD.md."""
@@ -398,7 +399,7 @@ def train_reader(
     from index.reader.graph import ADAPTERS
 
     with _progress_bar() as progress:
-        adapters = train(files, work, start, steps, seed, progress)
+        adapters = train(files, work, start, steps, rate, seed, progress)
     print(f"wrote {adapters}; to use it, put it in the place of {ADAPTERS}")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from index.build import build_index
-from index.embedding import BUNDLED, SentenceTransformerEmbedder, load_embedder
+from index.embedding import BUNDLED, Embedder, load_embedder
 from index.publication import Publication
 from index.reader import Reader, load_reader
 from server.answerers.evidence import Evidence, weigh_evidence
@@ -29,7 +29,7 @@ hypothesis.settings.load_profile("repeatable")
 
 
 class FakeEmbedder:
-    """The interface of `SentenceTransformerEmbedder`; a text's vector depends on the text alone."""
+    """The interface of `Embedder`; a text's vector depends on the text alone."""
 
     def __init__(self, name: str = "fake", dimension: int = 32, seed: str = "") -> None:
         self.name = name
@@ -52,7 +52,7 @@ class FakeEmbedder:
 
 
 @pytest.fixture(scope="session")
-def embedder() -> SentenceTransformerEmbedder:
+def embedder() -> Embedder:
     return load_embedder(BUNDLED, REPO / "var" / "models")
 
 
@@ -67,7 +67,7 @@ def fake_embedder() -> FakeEmbedder:
 
 
 @pytest.fixture(scope="session")
-def seed_index(embedder: SentenceTransformerEmbedder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def seed_index(embedder: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_dir = tmp_path_factory.mktemp("seed")
     build_index(REPO / "source_docs", Publication(data_dir), embedder)
     return data_dir
@@ -98,9 +98,7 @@ def no_settings_from_outside() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def settings(
-    embedder: SentenceTransformerEmbedder, reader: Reader, tmp_path_factory: pytest.TempPathFactory
-) -> Settings:
+def settings(embedder: Embedder, reader: Reader, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Those of a data directory of its own, as an installation has it: the index and the assembled model."""
     data_dir = tmp_path_factory.mktemp("data")
     suggest = partial(suggest_questions, Models(embedder, reader))
@@ -110,7 +108,7 @@ def settings(
 
 
 @pytest.fixture(scope="session")
-def chat(settings: Settings, embedder: SentenceTransformerEmbedder, reader: Reader) -> Chat:
+def chat(settings: Settings, embedder: Embedder, reader: Reader) -> Chat:
     return create_chat(settings, Models(embedder, reader))
 
 

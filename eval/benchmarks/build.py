@@ -29,7 +29,7 @@ import numpy as np
 
 from index import morphemes
 from index.build import BuildReport, build_index
-from index.embedding import BUNDLED, SentenceTransformerEmbedder, load_embedder
+from index.embedding import BUNDLED, Embedder, load_embedder
 from index.publication import Publication
 from server.settings import Settings
 
@@ -38,11 +38,12 @@ Result = TypeVar("Result")
 _WORD = re.compile(r"([가-힣]{2,})")
 
 
-class _MadeUpVectors(SentenceTransformerEmbedder):
+class _MadeUpVectors:
     """Passes for the model that it is made of, keeps the texts, and gives vectors that depend on the text alone."""
 
-    def __init__(self, embedder: SentenceTransformerEmbedder) -> None:
-        super().__init__(embedder.name, embedder._model, embedder.folder, embedder.identity)
+    def __init__(self, embedder: Embedder) -> None:
+        self.name, self.dimension, self.identity = embedder.name, embedder.dimension, embedder.identity
+        self.embed_questions = embedder.embed_questions
         self.texts: dict[str, None] = {}
 
     def embed_passages(self, texts: list[str], batch_size: int = 16) -> np.ndarray:  # noqa: ARG002 - the model's own
@@ -50,7 +51,8 @@ class _MadeUpVectors(SentenceTransformerEmbedder):
         self.texts |= dict.fromkeys(texts)
         seeds = [list(hashlib.sha256(text.encode()).digest()) for text in texts]
         vectors = np.stack([np.random.default_rng(seed).standard_normal(self.dimension) for seed in seeds])
-        return self._vectors(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+        unit: np.ndarray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        return unit
 
 
 def main() -> None:
@@ -67,7 +69,7 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def measure_embedding(documents: int, embedder: SentenceTransformerEmbedder) -> dict[str, float]:
+def measure_embedding(documents: int, embedder: Embedder) -> dict[str, float]:
     """Return the texts a second of a build of so many documents and of the model alone, and their ratio."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -93,7 +95,7 @@ def measure_embedding(documents: int, embedder: SentenceTransformerEmbedder) -> 
     }
 
 
-def measure_changes(documents: int, embedder: SentenceTransformerEmbedder) -> dict[str, float]:
+def measure_changes(documents: int, embedder: Embedder) -> dict[str, float]:
     """Return the seconds that builds take when little has changed, of so many documents."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

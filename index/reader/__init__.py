@@ -16,7 +16,7 @@ import numpy as np
 from index.assembly import Progress
 from index.bundled_model import bundled_model_folder
 from index.documents import Passage
-from index.embedding import SentenceTransformerEmbedder
+from index.embedding import Embedder, OnnxEmbedder
 from index.errors import ModelError
 from index.reader.encoding import EncodedPair, encode_pair
 from index.reader.graph import ADAPTERS, GRAPH, reader_folder
@@ -114,7 +114,7 @@ def load_reader(
     reader: str,
     cache: Path,
     progress: Progress = lambda message: None,
-    embedder: SentenceTransformerEmbedder | None = None,
+    embedder: Embedder | None = None,
 ) -> Reader | None:
     """Load the reader that `reader` names: "" is the shipped one, "off" none, anything else a CrossEncoder.
 
@@ -127,7 +127,7 @@ def load_reader(
     if reader == OFF or (not reader and not ADAPTERS.is_file()):
         return None
     if not reader:
-        if embedder and embedder.folder:
+        if isinstance(embedder, OnnxEmbedder):
             encoder, tokenizer = embedder.folder, embedder.tokenizer
         else:
             from tokenizers import Tokenizer

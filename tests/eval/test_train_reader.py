@@ -85,6 +85,31 @@ def test_of_a_question_that_nothing_answers_every_passage_is_a_negative(embedder
     assert all(labelled.is_negative and not any(labelled.answers) for labelled in example.passages)
 
 
+def test_a_sentence_answers_only_where_the_answer_has_its_place(embedder, tmp_path):
+    text = "문은 아침 9시에 연다. 버스는 9시에 떠난다."
+    data = squad()
+    answer = {"text": "9시", "answer_start": text.rindex("9시")}
+    asked = {"id": "bus", "question": "버스는 몇 시에 떠나는가?", "answers": [answer]}
+    data["data"].append({"title": "관람 안내", "paragraphs": [{"context": text, "qas": [asked]}]})
+    path = tmp_path / "places.json"
+    path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+    [dataset] = load_parallel([path])
+    found = list(reading_examples(dataset, open_corpus(dataset, tmp_path / "corpus", embedder)))
+    [positive] = [labelled for labelled in found[-1].passages if any(labelled.answers)]
+    answering = [s for s, answers in zip(positive.passage.sentences, positive.answers, strict=True) if answers]
+    assert [positive.passage.quote(sentence) for sentence in answering] == ["버스는 9시에 떠난다."]
+
+
+def test_questions_of_a_set_that_marks_unanswerable_ones_are_half_of_the_mixture():
+    def example(source, written_apart):
+        return ReadingExample("무엇인가?", "ko", source, 0, (), (), written_apart)
+
+    examples = [example("squad:a", False)] * 30 + [example("squad:b", True)] * 5
+    chosen = train_reader.mixture(examples, random.Random(1))
+    assert sum(one.written_apart for one in chosen) == 30
+    assert len(chosen) == 60
+
+
 def test_a_passage_that_holds_the_wording_elsewhere_is_no_negative():
     passages = (LabelledPassage(one_sentence("1967년이다."), (False,), is_negative=False),)
     example = ReadingExample("언제인가?", "ko", "x", 0, ("1967년",), passages)

@@ -33,6 +33,32 @@ def test_a_vector_depends_on_its_text_alone(any_embedder):
     assert np.allclose(alone[0], in_batch[1], atol=1e-5)
 
 
+def test_the_bundled_model_gives_the_vectors_of_sentence_transformers(embedder):
+    loaded = load_embedder(str(embedder.folder), embedder.folder)
+    texts = [
+        "장관이 서명했다",
+        "  The minister signed it.\n",
+        "",
+        "部長",
+        "긴 글 " * 700,
+        "a\x00b",
+        "🤔",
+    ]
+    assert np.abs(embedder.embed_questions(texts) - loaded.embed_questions(texts)).max() < 1e-5
+    assert np.abs(embedder.embed_passages(texts) - loaded.embed_passages(texts)).max() < 1e-5
+
+
+def test_the_bundled_model_is_run_without_torch(embedder):
+    script = """
+        import sys
+        from pathlib import Path
+        from index.embedding import BUNDLED, load_embedder
+        load_embedder(BUNDLED, Path(sys.argv[1])).embed_questions(["한국"])
+        assert not {"torch", "sentence_transformers", "transformers"} & sys.modules.keys()
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script), embedder.folder.parent], cwd=REPO, check=True)
+
+
 def test_a_sentence_in_another_language_is_nearer_than_another_sentence(embedder):
     question, same, other = embedder.embed_passages(["장관이 서명했다", "The minister signed it", "Cats like milk"])
     assert question @ same > question @ other

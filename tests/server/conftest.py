@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from index.assembly import Progress
-from index.embedding import BUNDLED, SentenceTransformerEmbedder, load_embedder
+from index.embedding import BUNDLED, Embedder, load_embedder
 from server.app import create_app
 from server.chat import Chat
 from server.cli import main
@@ -37,11 +37,11 @@ def mundap(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     data_dir: Path,
-    embedder: SentenceTransformerEmbedder,
+    embedder: Embedder,
 ) -> Run:
     """Run the command in this process, with the bundled model that is loaded already."""
 
-    def load(model: str, cache: Path, progress: Progress) -> SentenceTransformerEmbedder:
+    def load(model: str, cache: Path, progress: Progress) -> Embedder:
         return embedder if model == BUNDLED else load_embedder(model, cache, progress)
 
     monkeypatch.chdir(tmp_path)

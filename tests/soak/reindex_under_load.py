@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 
 from index.build import build_index
-from index.embedding import BUNDLED, SentenceTransformerEmbedder, load_embedder
+from index.embedding import BUNDLED, Embedder, load_embedder
 from index.publication import Publication
 from server.settings import Settings
 from tests.conftest import REPO
@@ -172,7 +172,7 @@ class Asker(threading.Thread):
 
 def reindex_under_load(
     folder: Path,
-    embedder: SentenceTransformerEmbedder,
+    embedder: Embedder,
     reindexes: int,
     askers: int,
     workers: int = 1,
