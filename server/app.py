@@ -47,7 +47,13 @@ from server.widget import LoaderArchive, load_loader
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text, "content": {"application/problem+json": {}}}
-    for status, text in {408: "Too slow", 413: "Too large", 429: "Too many requests", 503: "Not now"}.items()
+    for status, text in {
+        400: "Not readable",
+        408: "Too slow",
+        413: "Too large",
+        429: "Too many requests",
+        503: "Not now",
+    }.items()
 }
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 _log = logging.getLogger("mundap")

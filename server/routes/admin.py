@@ -116,7 +116,7 @@ def list_files(request: Request) -> SourceFilesResponse:
     )
 
 
-@router.put("/documents/{doc_id:path}")
+@router.put("/documents/{doc_id:path}", responses={415: _PROBLEMS[422]})
 async def upload(request: Request, doc_id: str, replace: bool = False) -> UploadResponse:
     """Put the body into the source folder as `doc_id`. A file of that name is replaced only with `replace=true`."""
     settings = _settings(request)
@@ -147,7 +147,7 @@ async def upload(request: Request, doc_id: str, replace: bool = False) -> Upload
     return UploadResponse(audited=audited, doc_id=name, size=size, replaced=replaced)
 
 
-@router.delete("/documents/{doc_id:path}")
+@router.delete("/documents/{doc_id:path}", responses={404: _PROBLEMS[422]})
 def remove(request: Request, doc_id: str) -> Action:
     """Remove a file from the source folder. Answers know it until the index is built anew."""
     with _audited_on_failure(request, "remove", doc_id):
@@ -188,7 +188,7 @@ def start_build(request: Request, body: BuildRequest) -> BuildStarted:
     return BuildStarted(audited=audited, build=BuildModel.of(record))
 
 
-@router.delete("/builds/{build_id}")
+@router.delete("/builds/{build_id}", responses={404: _PROBLEMS[422]})
 def stop_build(request: Request, build_id: str) -> Action:
     """Stop a build that is running; nothing of it stays."""
     with _audited_on_failure(request, "stop_build", build_id):

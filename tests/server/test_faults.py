@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import httpx
 import hypothesis
@@ -28,8 +29,9 @@ def ask(client):
 
 
 def workers_of(pid):
-    children = subprocess.run(["ps", "-o", "pid=", "-o", "args=", "--ppid", str(pid)], capture_output=True, text=True)
-    return {int(line.split()[0]) for line in children.stdout.splitlines() if "spawn_main" in line}
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    commands = {int(child): Path(f"/proc/{child}/cmdline") for child in children}
+    return {child for child, path in commands.items() if path.exists() and b"spawn_main" in path.read_bytes()}
 
 
 def test_a_worker_that_is_killed_is_replaced_while_the_other_answers(data_dir, settings, free_port):
