@@ -37,6 +37,8 @@ def logging_config(level: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "mundap": {"level": level.upper()},
+            # Whoever sends what is no HTTP would fill the disk with warnings of it.
+            "uvicorn.error": {"level": "ERROR"},
             # A line for each request is written by the app, which knows more of it and leaves addresses out.
             "uvicorn.access": {"level": "CRITICAL", "propagate": False},
         },
