@@ -253,7 +253,7 @@ def test_questions_without_an_answer_come_first_and_all_can_be_downloaded(signed
     page = signed_in("#questions")
     rows = page.locator("#question-rows li")
     expect(rows).to_have_count(25)
-    expect(rows.first).not_to_contain_text(KOREAN["status.answered"])
+    expect(rows.first).not_to_contain_text(catalogue("ko")["status.answered"])
     expect(rows.first).to_contain_text(HOSTILE)
     page.get_by_role("button", name=text("after")).click()
     expect(rows).to_have_count(5)
