@@ -10,11 +10,11 @@ import numpy as np
 
 from index.build_cache import FILE, BuildCache
 from index.chunking import Chunking, split_into_passages
-from index.corpus import AnalysedPassage, write_corpus
+from index.corpus import AnalysedPassage, Corpus, write_corpus
 from index.dense import FaissStore
 from index.documents import Document, Passage, Sentence
 from index.embedding import Embedder
-from index.errors import GateError, IndexMissing, InputError, PublishedIndexError
+from index.errors import GateError, IndexMissing, InputError, PublishedIndexError, TransientError
 from index.inputs import inputs_digest, package_versions
 from index.lexical import Bm25Store
 from index.loaders import SourceFile, load_document, read_source_files
@@ -25,6 +25,7 @@ from index.publication import (
     Manifest,
     Publication,
     PublishedIndex,
+    Span,
     Suggestion,
     embedding_input,
     file_digests,
@@ -96,6 +97,7 @@ def build_index(
 
     Raises:
         InputError: the source folder is missing or holds no document that can be read, or the index can't be written.
+        TransientError: a document can't be read for a cause that may pass. To go on would drop it without a reason.
     """
     chunking = chunking or Chunking()
     files = list(read_source_files(source))
@@ -137,7 +139,9 @@ def build_index(
             files=file_digests(aside),
         )
         index = open_folder(aside, manifest, embedder)
-        manifest = replace(manifest, suggestions=tuple(suggest(index, progress)))
+        manifest = replace(
+            manifest, suggestions=tuple(suggest(index, progress)), revised=_revised(publication, manifest, index.corpus)
+        )
         try:
             judge(index)
         except GateError:
@@ -154,16 +158,22 @@ def build_index(
     )
 
 
-def report_if_unchanged(source: Path, publication: Publication, model: str) -> BuildReport | None:
+def report_if_unchanged(
+    source: Path, publication: Publication, model: str, settled: bool = False
+) -> BuildReport | None:
     """Return the report of a build that finds nothing to do, or None where there is something; it needs no model.
 
-    `model` is the identity of the embedding model; where it isn't known, None is returned.
+    `model` is the identity of the embedding model; where it isn't known, None is returned. With `settled` there is
+    nothing to do either where the sources are those that were last built, as after a rollback (see `build_if_stale`).
 
     Raises:
         InputError: the source folder is missing.
     """
     before = published_manifest(publication)
-    if not model or not before or before.inputs != inputs_digest(read_source_files(source), model, Chunking()):
+    if not model or not before:
+        return None
+    inputs = inputs_digest(read_source_files(source), model, Chunking())
+    if inputs != before.inputs and not (settled and inputs == publication.settled()):
         return None
     try:
         publication.verify(before.version)
@@ -227,6 +237,9 @@ def load_documents(
     """Return the documents of all files that can be read, and of every other file the reason why not.
 
     A file that `cache` knows is not parsed again.
+
+    Raises:
+        TransientError: a file can't be read for a cause that may pass.
     """
     documents: list[Document] = []
     skipped: dict[str, str] = {}
@@ -245,6 +258,8 @@ def load_documents(
                 if twin != file.doc_id:
                     raise InputError(f"the same text as {twin}")
                 documents.append(document)
+            except TransientError:
+                raise
             except InputError as error:
                 skipped[file.doc_id] = str(error)
             progress("Reading", done, len(files))
@@ -302,6 +317,22 @@ def _embed(passages: list[Passage], embedder: Embedder, cache: BuildCache, progr
         new_sentences=len(new) - new_passages,
         seconds=time.perf_counter() - started,
     )
+
+
+def _revised(publication: Publication, manifest: Manifest, corpus: Corpus) -> dict[str, tuple[Span, ...]]:
+    """Return what `Manifest.revised` holds of a version that is about to be written, by the versions that are kept."""
+    revised: dict[str, set[Span]] = {}
+    for earlier in publication.versions():
+        for name, rewritten in earlier.revised.items():
+            revised.setdefault(name, set()).update(rewritten)
+        other = [name for name, digest in earlier.documents.items() if manifest.documents.get(name) != digest]
+        for name in other:
+            revised.setdefault(name, set())
+        for name, quotations in publication.kept_quotations(earlier, manifest.documents.keys() & set(other)).items():
+            if document := corpus.document(name):
+                spans = corpus.citable_spans(name) & quotations.keys()
+                revised[name].update(span for span in spans if document.text[slice(*span)] != quotations[span])
+    return {name: tuple(sorted(spans)) for name, spans in sorted(revised.items())}
 
 
 def _with_terms(passage: Passage) -> AnalysedPassage:

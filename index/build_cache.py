@@ -62,9 +62,9 @@ class BuildCache:
         content = self._get(_document_key(doc_id, digest))
         if content is None:
             return None
-        title, text, blocks, date, department = json.loads(content)
+        title, text, blocks, *imprint = json.loads(content)
         found = tuple(Block(BlockKind(kind), *where) for kind, *where in blocks)
-        return Document(doc_id, title, text, found, date, department)
+        return Document(doc_id, title, text, found, *imprint)
 
     def keep_document(self, digest: str, document: Document) -> None:
         """Keep what was loaded from a file whose bytes have the SHA-256 `digest`."""
@@ -213,7 +213,8 @@ def _key(*parts: str) -> bytes:
 
 def _document_content(document: Document) -> bytes:
     blocks = [astuple(block) for block in document.blocks]
-    return json.dumps([document.title, document.text, blocks, document.date, document.department]).encode()
+    imprint = document.date, document.department, document.contact
+    return json.dumps([document.title, document.text, blocks, *imprint]).encode()
 
 
 def _passage(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from index.documents import Block, BlockKind, Document, Passage, Sentence, is_next_row, reads_as_header, row_cells
+from index.documents import Block, BlockKind, Document, Passage, Sentence, header_rows, row_cells, tables
 from index.morphemes import sentence_spans
 
 
@@ -13,7 +13,7 @@ class Chunking:
     """Sizes in characters. Blocks are joined up to `target`; a longer block is cut between sentences."""
 
     target: int = 500
-    version: int = 5
+    version: int = 6
 
 
 def split_into_passages(document: Document, chunking: Chunking) -> list[Passage]:
@@ -43,17 +43,13 @@ Piece = tuple[Block, tuple[Sentence, ...]]
 
 def _sentences_by_block(document: Document) -> Iterator[Piece]:
     noted: list[str] = []
-    rows: list[list[str]] = []
-    before: Block | None = None
-    for block in document.blocks:
+    for table in tables(document):
+        block = table[0]
         content = document.text[block.start : block.end]
-        if not before or not is_next_row(document.text, before, block):
-            rows = []
-        before = block
         match block.kind:
             case BlockKind.TABLE_ROW:
-                about = _cells_above(rows, [document.text[start:end] for start, end in row_cells(document.text, block)])
-                yield block, (Sentence(block.start, block.end, block.kind, about),)
+                for row, about in zip(table, _about_rows(document.text, table), strict=True):
+                    yield row, (Sentence(row.start, row.end, row.kind, about),)
             case BlockKind.HEADING:
                 yield block, (Sentence(block.start, block.end, block.kind),)
             case BlockKind.FOOTNOTE:
@@ -74,18 +70,36 @@ def _sentences(block: Block, content: str, about: str = "") -> tuple[Sentence, .
     return tuple(Sentence(block.start + start, block.start + end, block.kind, about) for start, end in spans)
 
 
-def _cells_above(rows: list[list[str]], cells: list[str]) -> str:
-    """Return what a row takes over from those above it: the header, and the cells that it leaves empty at its start.
+def _about_rows(text: str, table: list[Block]) -> Iterator[str]:
+    """Yield what each row takes over from those above: title, header, and the cells that it leaves empty at first."""
+    rows = [[text[start:end] for start, end in row_cells(text, row)] for row in table]
+    headers = header_rows(text, table)
+    title = [cell for row in rows[: headers.start] for cell in row]
+    header = _column_names([rows[at] for at in headers])
+    above: list[str] = []
+    for at, cells in enumerate(rows):
+        if at < headers.stop:
+            yield ""
+            continue
+        empty = next((i for i, cell in enumerate(cells) if cell.strip()), 0)
+        spanned = above[:empty]
+        above = [*spanned, *cells[len(spanned) :]]
+        heads = [*title, *header] if len(rows[headers.stop - 1]) == len(cells) and headers else []
+        yield " ".join(part for part in [*heads, *spanned] if part.strip())
 
-    A first row without a figure, of as many cells, is a header. `rows`, the rows of this table so far, gets this one.
-    """
-    empty = next((i for i, cell in enumerate(cells) if cell.strip()), 0)
-    spanned = rows[-1][:empty] if rows else []
-    header = []
-    if rows and len(rows[0]) == len(cells) and reads_as_header(rows[0]):
-        header = rows[0]
-    rows.append([*spanned, *cells[len(spanned) :]])
-    return " ".join(part for part in [*header, *spanned] if part.strip())
+
+def _column_names(header: list[list[str]]) -> list[str]:
+    """Return the name of each column: the cells above each other, also those that reach over from the left."""
+    names = [""] * len(header[0]) if header else []
+    for at, row in enumerate(header):
+        below = header[at + 1 :]
+        reaching = ""
+        for column, cell in enumerate(row[: len(names)]):
+            reaching = cell if cell.strip() else reaching
+            is_covered = any(column < len(cells) and cells[column].strip() for cells in below)
+            part = reaching if is_covered else cell
+            names[column] = f"{names[column]} {part}".strip()
+    return names
 
 
 def _groups(pieces: Iterator[Piece], chunking: Chunking) -> Iterator[list[Piece]]:

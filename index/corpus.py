@@ -24,7 +24,7 @@ SENTENCE_OFFSETS = "sentence_offsets.npy"
 _SCHEMA = """
 CREATE TABLE document (ordinal INTEGER PRIMARY KEY, doc_id TEXT UNIQUE NOT NULL, title TEXT NOT NULL,
                        digest TEXT NOT NULL, text TEXT NOT NULL, blocks TEXT NOT NULL, date TEXT NOT NULL,
-                       department TEXT NOT NULL);
+                       department TEXT NOT NULL, contact TEXT NOT NULL);
 CREATE TABLE passage (ordinal INTEGER PRIMARY KEY, passage_id TEXT UNIQUE NOT NULL, doc_id TEXT NOT NULL,
                       start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL, context TEXT NOT NULL,
                       sentences TEXT NOT NULL, context_terms TEXT NOT NULL, sentence_terms TEXT NOT NULL);
@@ -52,6 +52,7 @@ class DocumentSummary:
     characters: int
     date: str
     department: str
+    contact: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ def write_corpus(
     with connection:
         connection.executescript(_SCHEMA)
         connection.executemany(
-            "INSERT INTO document (doc_id, title, digest, text, blocks, date, department) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO document (doc_id, title, digest, text, blocks, date, department, contact)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (_document_row(document) for document in documents),
         )
         connection.executemany(
@@ -89,6 +91,7 @@ def _document_row(document: Document) -> tuple[str, ...]:
     blocks = _dump([astuple(block) for block in document.blocks])
     return (
         document.doc_id, document.title, document.digest, document.text, blocks, document.date, document.department,
+        document.contact,
     )  # fmt: skip
 
 
@@ -116,19 +119,21 @@ class Corpus:
 
     def documents(self) -> list[DocumentSummary]:
         """Return a summary of every document, by `doc_id`."""
-        rows = self._query("SELECT doc_id, title, digest, length(text), date, department FROM document ORDER BY doc_id")
+        rows = self._query(
+            "SELECT doc_id, title, digest, length(text), date, department, contact FROM document ORDER BY doc_id"
+        )
         return [DocumentSummary(*row) for row in rows]
 
     def document(self, doc_id: str) -> Document | None:
         """Return one document with its text, or None when there is none of that id."""
         rows = self._query(
-            "SELECT doc_id, title, text, blocks, date, department FROM document WHERE doc_id = ?", doc_id
+            "SELECT doc_id, title, text, blocks, date, department, contact FROM document WHERE doc_id = ?", doc_id
         )
         if not rows:
             return None
-        doc_id, title, text, blocks, date, department = rows[0]
+        doc_id, title, text, blocks, *imprint = rows[0]
         found = tuple(Block(BlockKind(kind), *where) for kind, *where in json.loads(blocks))
-        return Document(doc_id, title, text, found, date, department)
+        return Document(doc_id, title, text, found, *imprint)
 
     def passages(self, ordinals: Sequence[int]) -> list[StoredPassage]:
         """Return the passages of the given ordinals, in that order."""
@@ -139,6 +144,13 @@ class Corpus:
         )
         found = {row[0]: _stored_passage(row) for row in rows}
         return [found[ordinal] for ordinal in ordinals]
+
+    def citable_spans(self, doc_id: str) -> set[tuple[int, int]]:
+        """Return all `[start, end)` of a document that a citation can point to: its sentences and passages."""
+        spans = set()
+        for start, end, sentences in self._query("SELECT start, end, sentences FROM passage WHERE doc_id = ?", doc_id):
+            spans |= {(start, end), *((s, e) for s, e, _, _ in json.loads(sentences))}
+        return spans
 
     def ordinals_of(self, doc_ids: Collection[str]) -> list[int]:
         """Return the ordinals of all passages of the given documents."""

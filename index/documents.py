@@ -5,7 +5,7 @@ All offsets are Unicode code points into `Document.text`, which is never changed
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -44,7 +44,8 @@ class Block:
 class Document:
     """One loaded file. `doc_id` is its path relative to the source directory, with POSIX separators.
 
-    `date` (ISO 8601) and `department` say when it was published and who answers for it; "" where it doesn't say.
+    `date` (ISO 8601), `department` and `contact` say when it was published, who answers for it, and whom to call or
+    write to; "" where it doesn't say.
     """
 
     doc_id: str
@@ -53,6 +54,7 @@ class Document:
     blocks: tuple[Block, ...]
     date: str = ""
     department: str = ""
+    contact: str = ""
 
     @property
     def digest(self) -> str:
@@ -95,15 +97,64 @@ class Passage:
         return self.text[sentence.start - self.start : sentence.end - self.start]
 
 
-def is_next_row(text: str, before: Block, block: Block) -> bool:
+def tables(document: Document) -> Iterator[list[Block]]:
+    """Yield the blocks in order: the rows of one table together, each other block alone."""
+    table: list[Block] = []
+    for block in document.blocks:
+        if table and not _is_next_row(document.text, table[-1], block):
+            yield table
+            table = []
+        table.append(block)
+    if table:
+        yield table
+
+
+def _is_next_row(text: str, before: Block, block: Block) -> bool:
     """Whether two adjacent blocks are rows of one table: no blank line is between them."""
     rows = before.kind is BlockKind.TABLE_ROW is block.kind
     return rows and len(_LINE_END.findall(text, before.end, block.start)) <= 1
 
 
-def reads_as_header(cells: Sequence[str]) -> bool:
-    """Whether the first row of a table is its header as far as its words tell: it has no figure."""
-    return not any(character.isdigit() for cell in cells for character in cell)
+def header_rows(text: str, table: list[Block]) -> range:
+    """Return which rows of a table head its columns: as its file says, or else as the words read.
+
+    Above them may be rows of one cell, which name the whole table. Where the file says nothing, a header names two
+    columns or more and has no figure but those of years and the like, which the row below has not in their place; a
+    second row of it fills what the first one leaves empty. A table without other rows has none.
+    """
+    rows = [[text[start:end].strip() for start, end in row_cells(text, row)] for row in table]
+    start = next((at for at, row in enumerate(rows) if sum(map(bool, row)) > 1), len(rows))
+    if any(row.is_header is not None for row in table):
+        start = next((at for at in range(min(start + 1, len(table))) if table[at].is_header), 0)
+        end = next((at for at in range(start, len(table)) if not table[at].is_header), len(table))
+    else:
+        end = start
+        if start + 1 < len(rows) and _reads_as_header(rows[start], rows[start + 1]):
+            end = start + 1
+            if end + 1 < len(rows) and _completes_header(rows[start], rows[end]):
+                end += 1
+    return range(start, end) if end < len(table) else range(0)
+
+
+# Years, quarters, months and half-years, as columns are named by them: "2024년", "'24.3분기", "2023 (A)", "FY2024".
+_PERIOD = re.compile(
+    r"(?:FY)?(?:(?:19|20|')\d\d)(?:년도?)?(?:[\s./-]*(?:Q?[1-4]|1[0-2]|0?[5-9])(?:월|분기|/4)?)?(?:\s*\([^()\d]{1,10}\))?"
+    r"|(?:[1-9]|1[0-2])(?:월|분기|/4)|Q[1-4]|(?:19|20)\d\d년?\s*[상하]반기",
+)
+
+
+def _reads_as_header(row: list[str], below: list[str]) -> bool:
+    if len(row) != len(below):
+        return False
+    figures = [at for at, cell in enumerate(row) if any(character.isdigit() for character in cell)]
+    return all(_PERIOD.fullmatch(row[at]) and not _PERIOD.fullmatch(below[at]) for at in figures)
+
+
+def _completes_header(first: list[str], second: list[str]) -> bool:
+    """Whether the second row names the columns that a cell of the first one reaches over, and no others."""
+    above_merged = [bool(cell) for cell, above in zip(second[1:], first[1:], strict=True) if not above]
+    has_figure = any(character.isdigit() for cell in second for character in cell)
+    return not second[0] and bool(above_merged) and all(above_merged) and not has_figure
 
 
 def row_cells(text: str, row: Block) -> list[tuple[int, int]]:

@@ -3,7 +3,8 @@
 MundapError
 ├── InputError            something handed in can't be read or used: a folder, a file, a dataset
 │   ├── QuestionError     a question that can't be asked: empty, too long, or not text
-│   └── IndexBusy         another process is building or publishing
+│   ├── IndexBusy         another process is building or publishing
+│   └── TransientError    it can't be read now, for a cause that is not its own and may pass
 ├── UsageError            a setting, an option or an address can't be used
 ├── DocumentMissing       no document of that id is in the index
 ├── StaffError            something that the staff asked for can't be done
@@ -36,6 +37,13 @@ class QuestionError(InputError):
 
 class IndexBusy(InputError):
     """Another process is building or publishing."""
+
+
+class TransientError(InputError):
+    """Something can't be read for a cause that is not its own and may pass: a full disk, a process that was killed.
+
+    Whoever skips what can't be read must not skip for this: it would be lost although nothing is wrong with it.
+    """
 
 
 class UsageError(MundapError):

@@ -15,9 +15,9 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,14 @@ from index.embedding import Embedder
 from index.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, InputError, PublishedIndexError
 from index.lexical import LOCK_SUFFIX, Bm25Store
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 VERSIONS_KEPT = 5
 _LEFT_OVERS = ".*"
 _REBUILD = "run: mundap index build"
+
+Span = tuple[int, int]
+"""`[start, end)` of a document's text, in code points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Manifest:
 
     `inputs` is the digest of everything that the version was made from: an equal one needs no new build.
     `skipped` maps each source file that was left out to the reason. `suggestions` are there to be shown to askers.
+    `revised` maps each name that had another text in an earlier version to the spans that could be cited then, as now,
+    and hold something else now.
     """
 
     version: str
@@ -75,6 +80,7 @@ class Manifest:
     skipped: dict[str, str]
     files: dict[str, str]
     suggestions: tuple[Suggestion, ...] = ()
+    revised: dict[str, tuple[Span, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +254,10 @@ class Publication:
             if "digest" in values and values.pop("digest") != _digest(values):
                 raise ValueError("the manifest was changed")
             suggestions = tuple(Suggestion(**suggestion) for suggestion in values.pop("suggestions"))
-            return Manifest(**values, suggestions=suggestions)
+            revised = {
+                name: tuple((start, end) for start, end in spans) for name, spans in values.pop("revised", {}).items()
+            }
+            return Manifest(**values, suggestions=suggestions, revised=revised)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise IndexDamaged(
                 f"The manifest of the index {version or '(no name)'} is missing or damaged; {_REBUILD}"
@@ -263,6 +272,11 @@ class Publication:
             except (IndexDamaged, IndexMismatch):
                 continue
         return found
+
+    def kept(self) -> list[Manifest]:
+        """Return the manifests of all whole versions that were published, newest first."""
+        held = self.held()
+        return [manifest for manifest in self.versions() if manifest.version not in held]
 
     def _names(self) -> list[str]:
         """Return the names of all folders of versions, newest first, whole or not."""
@@ -346,11 +360,27 @@ class Publication:
 
     def kept_document(self, manifest: Manifest, doc_id: str) -> Document | None:
         """Return a document of a kept version, or None where it is not there or not as it was when it was indexed."""
+        return next((document for document, _ in self._kept(manifest, [doc_id])), None)
+
+    def kept_quotations(self, manifest: Manifest, doc_ids: Iterable[str]) -> dict[str, dict[Span, str]]:
+        """Return doc_id → span → text of all that a citation could point to in documents of a kept version.
+
+        Those are left out that are not there, or not as they were when they were indexed.
+        """
+        return {
+            document.doc_id: {span: document.text[slice(*span)] for span in spans}
+            for document, spans in self._kept(manifest, doc_ids)
+        }
+
+    def _kept(self, manifest: Manifest, doc_ids: Iterable[str]) -> Iterator[tuple[Document, set[Span]]]:
         try:
-            document = Corpus(self._versions / manifest.version).document(doc_id)
+            corpus = Corpus(self._versions / manifest.version)
+            for doc_id in doc_ids:
+                document = corpus.document(doc_id)
+                if document and document.digest == manifest.documents.get(doc_id):
+                    yield document, corpus.citable_spans(doc_id)
         except (OSError, ValueError, sqlite3.Error):
-            return None
-        return document if document and document.digest == manifest.documents.get(doc_id) else None
+            return
 
     def _current_or_none(self) -> str | None:
         try:

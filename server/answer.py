@@ -97,3 +97,8 @@ class Answer:
 def document_url(doc_id: str, start: int, end: int) -> str:
     """Return the address of a source page with one span highlighted."""
     return f"/documents/{quote(doc_id, safe='/')}?start={start}&end={end}"
+
+
+def in_version(url: str, version: str) -> str:
+    """Return the address of a span in the text of one version of the index, whatever is published later."""
+    return f"{url}&version={version}"

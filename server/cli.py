@@ -21,6 +21,7 @@ from index.errors import (
     PublishedIndexError,
     QuestionError,
     StorageError,
+    TransientError,
     UsageError,
 )
 
@@ -92,7 +93,7 @@ def serve(
     import uvicorn
 
     shared = _share_metrics() if workers > 1 else None
-    from index.build import build_if_stale
+    from index.build import build_if_stale, published_manifest
     from index.publication import Publication
     from index.retriever import Retriever
     from server.app import create_app
@@ -108,14 +109,21 @@ def serve(
     host, port = host or settings.host, port or settings.port
     check_start(settings, host, port)
     models = _load_models(settings)
-    with (
-        Builds(settings.data_dir).recorded(False, False, stamps_below(settings.source_dir)) as build,
-        _progress_bar(build) as progress,
-    ):
-        publication = Publication(settings.data_dir, settings.versions_kept)
-        suggest = partial(suggest_questions, models)
-        index, report = build_if_stale(settings.source_dir, publication, models.embedder, progress, suggest)
-        build.finished(asdict(report) if report else None)
+    publication = Publication(settings.data_dir, settings.versions_kept)
+    report = None
+    try:
+        with (
+            Builds(settings.data_dir).recorded(False, False, stamps_below(settings.source_dir)) as build,
+            _progress_bar(build) as progress,
+        ):
+            suggest = partial(suggest_questions, models)
+            index, report = build_if_stale(settings.source_dir, publication, models.embedder, progress, suggest)
+            build.finished(asdict(report) if report else None)
+    except TransientError as error:
+        if published_manifest(publication) is None:
+            raise
+        print(f"mundap: {error}; until then what was published is served", file=sys.stderr)
+        index = publication.open(models.embedder)
     if report:
         _print_report(report, sys.stderr)
     print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
@@ -255,17 +263,29 @@ def index_build(
     models = cache(lambda: _load_models(settings))
 
     def build() -> None:
+        with _audited(settings, "build_end", record) as outcome:
+            report = build_once()
+            # What a watching process found unchanged nobody asked for.
+            outcome(report.version if report.published or report.held or record else None)
+        _print_report(report, sys.stdout)
+
+    def build_once() -> "BuildReport":
         # The models take seconds to load, so that is put off until there is something to do with them.
-        identity = "" if gate else model_identity(settings.embedding_model)
+        identity = "" if gate and not keep_watching else model_identity(settings.embedding_model)
         with Builds(settings.data_dir).recorded(gate, hold, stamps_below(folder), record) as recorded:
-            report = report_if_unchanged(folder, _publication(), identity)
+            # Nobody asked for what a watching build does, so it undoes no rollback and tries nothing that was refused.
+            report = report_if_unchanged(folder, _publication(), identity, settled=keep_watching)
+            if not report and not identity and keep_watching:
+                embedder = models().embedder
+                identity = embedder.identity or embedder.name
+                report = report_if_unchanged(folder, _publication(), identity, settled=True)
             if not report:
                 loaded = models()
                 with _progress_bar(recorded) as progress:
                     judge = _judge(settings, loaded, recorded, progress, hold) if gate else None
                     report = _build(settings, folder, loaded, progress, judge, hold)
             recorded.finished(asdict(report))
-        _print_report(report, sys.stdout)
+        return report
 
     if keep_watching:
         _watch(folder, build)
@@ -290,7 +310,10 @@ def index_rollback(
     version: Annotated[str | None, typer.Argument(help="Version to publish again.  [default: the one before]")] = None,
 ) -> None:
     """Publish an earlier version again."""
-    print(f"published {_publication().roll_back(version).version}")
+    with _audited(_settings(), "roll_back", version or "") as outcome:
+        published = _publication().roll_back(version).version
+        outcome(published)
+    print(f"published {published}")
 
 
 @index_app.command("publish")
@@ -298,7 +321,10 @@ def index_publish(
     version: Annotated[str, typer.Argument(help="Version that is kept: one that is held, or an earlier one.")],
 ) -> None:
     """Publish a version that is held."""
-    print(f"published {_publication().publish_kept(version).version}")
+    with _audited(_settings(), "publish", version) as outcome:
+        _publication().publish_kept(version)
+        outcome(version)
+    print(f"published {version}")
 
 
 @index_app.command("check")
@@ -521,6 +547,35 @@ def _publication() -> Any:
 
     settings = _settings()
     return Publication(settings.data_dir, settings.versions_kept)
+
+
+@contextmanager
+def _audited(settings: "Settings", action: str, subject: str) -> Iterator[Callable[[str | None], None]]:
+    """Keep in the audit log what is done in the `with` block, which says to what version; to None, it isn't kept.
+
+    What fails is kept with `subject`, if there is any. Where the log can't be written, that is told and no more.
+    """
+    from server.storage import Storage
+
+    def keep(subject: str, outcome: str) -> None:
+        try:
+            storage = Storage(settings.database)
+            try:
+                storage.keep_audit(action, subject, outcome)
+            finally:
+                storage.close()
+        except StorageError as error:
+            print(f"mundap: {error}", file=sys.stderr)
+
+    done: list[str | None] = []
+    try:
+        yield done.append
+    except MundapError:
+        if subject and settings.data_dir.is_dir():
+            keep(subject, "failed")
+        raise
+    if version := done[0]:
+        keep(version, "done")
 
 
 def _load_models(settings: "Settings") -> "Models":

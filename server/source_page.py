@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from index.documents import Block, BlockKind, Document, is_next_row, reads_as_header, row_cells
+from index.documents import BlockKind, Document, header_rows, row_cells, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class ShownBlock:
-    """One block: its pieces, or for a table its rows of cells of pieces, of which the first `headers` head the columns.
+    """One block: its pieces, or for a table its rows of cells of pieces, of which `headers` head the columns.
 
     `place` is where the file has it, when it is the first block there.
     """
@@ -27,7 +27,7 @@ class ShownBlock:
     place: str = ""
     pieces: tuple[Piece, ...] = ()
     rows: tuple[tuple[tuple[Piece, ...], ...], ...] = ()
-    headers: int = 0
+    headers: range = range(0)
 
     @property
     def is_marked(self) -> bool:
@@ -41,40 +41,16 @@ def shown_blocks(document: Document, start: int, end: int) -> list[ShownBlock]:
     marker = _Marker(document.text, start, end)
     blocks: list[ShownBlock] = []
     places = {""}
-    for table in _tables(document):
+    for table in tables(document):
         first = table[0]
         place = "" if first.place in places else first.place
         places.add(place)
         if first.kind is BlockKind.TABLE_ROW:
             rows = tuple(tuple(marker.pieces(*cell) for cell in row_cells(document.text, row)) for row in table)
-            blocks.append(ShownBlock("table", 0, place, rows=rows, headers=_header_rows(document.text, table)))
+            blocks.append(ShownBlock("table", 0, place, rows=rows, headers=header_rows(document.text, table)))
         else:
             blocks.append(ShownBlock(first.kind, first.level, place, marker.pieces(first.start, first.end)))
     return blocks
-
-
-def _tables(document: Document) -> list[list[Block]]:
-    """Return the blocks, those that are rows of one table together and every other one alone."""
-    tables: list[list[Block]] = []
-    for block in document.blocks:
-        if tables and is_next_row(document.text, tables[-1][-1], block):
-            tables[-1].append(block)
-        else:
-            tables.append([block])
-    return tables
-
-
-def _header_rows(text: str, table: list[Block]) -> int:
-    """Return how many of the first rows of a table head its columns: as its file says, or else as the first one reads.
-
-    Where the file says nothing, a row alone heads nothing, nor does one that names fewer than two columns.
-    """
-    if any(row.is_header is not None for row in table):
-        headers = next((at for at, row in enumerate(table) if not row.is_header), len(table))
-        return headers if headers < len(table) else 0
-    first, *others = [[text[start:end] for start, end in row_cells(text, row)] for row in table]
-    names_columns = sum(bool(cell.strip()) for cell in first) > 1 and len(first) == len(others[0]) if others else False
-    return int(names_columns and reads_as_header(first))
 
 
 class _Marker:

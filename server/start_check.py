@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from index.errors import UsageError
+from index.errors import InputError, UsageError
 from server.settings import Settings
 from server.storage import Storage
 
@@ -16,9 +16,13 @@ def check_start(settings: Settings, host: str, port: int) -> None:
 
     Raises:
         UsageError: something is in its way; all of it is named.
+        InputError: the folders alone are.
     """
-    if problems := list(_problems(settings, host, port)):
-        raise UsageError("; ".join(problems))
+    wrong, unusable = list(_wrong_settings(settings, host, port)), list(_unusable_folders(settings))
+    if wrong:
+        raise UsageError("; ".join([*wrong, *unusable]))
+    if unusable:
+        raise InputError("; ".join(unusable))
 
 
 def check_address(host: str, port: int) -> None:
@@ -31,20 +35,23 @@ def check_address(host: str, port: int) -> None:
         raise UsageError(problem)
 
 
-def _problems(settings: Settings, host: str, port: int) -> Iterator[str]:
+def _wrong_settings(settings: Settings, host: str, port: int) -> Iterator[str]:
     if problem := _address_problem(host, port):
-        yield problem
-    if not settings.source_dir.is_dir():
-        yield f"The source folder {settings.source_dir} does not exist; create it or set MUNDAP_SOURCE_DIR"
-    elif not os.access(settings.source_dir, os.R_OK | os.X_OK):
-        yield f"The source folder {settings.source_dir} can't be read; check its permissions"
-    if problem := _folder_problem(settings.data_dir):
         yield problem
     try:
         # Only whether it can be meant: the server answers without a database that is away.
         Storage(settings.database).close()
     except UsageError as error:
         yield str(error)
+
+
+def _unusable_folders(settings: Settings) -> Iterator[str]:
+    if not settings.source_dir.is_dir():
+        yield f"The source folder {settings.source_dir} does not exist; create it or set MUNDAP_SOURCE_DIR"
+    elif not os.access(settings.source_dir, os.R_OK | os.X_OK):
+        yield f"The source folder {settings.source_dir} can't be read; check its permissions"
+    if problem := _folder_problem(settings.data_dir):
+        yield problem
 
 
 def _address_problem(host: str, port: int) -> str:

@@ -3,19 +3,25 @@
 python -m tests.formats FOLDER writes them all.
 """
 
+import hashlib
 import html
 import io
 import os
 import shutil
+import struct
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docx
+import olefile
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from jakal_hwpx import HancomDocument
+from jakal_hwpx._cfb_writer import write_compound_file
 from openpyxl import Workbook
 from playwright.sync_api import sync_playwright
 
@@ -156,6 +162,44 @@ def write_hwp() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         document.write_to_hwp(f"{folder}/seed.hwp")
         return Path(folder, "seed.hwp").read_bytes()
+
+
+def write_distributed_hwp() -> bytes:
+    """Write it for distribution only, as Hancom's "Format of HWP files, documents for distribution" 1.2 has it."""
+    with olefile.OleFileIO(io.BytesIO(write_hwp())) as written:
+        streams = {"/".join(path): written.openstream(path).read() for path in written.listdir()}
+    header = bytearray(streams["FileHeader"])
+    header[36] |= 4
+    streams["FileHeader"] = bytes(header)
+    section = streams.pop("BodyText/Section0")
+    text = zlib.decompress(section, -15)
+    padded = section + struct.pack("<II", zlib.crc32(text), len(text))
+    padded += bytes(-len(padded) % 16)
+    # The key is the beginning of a digest of the password, written as UTF-16; where it stands, the seed says.
+    seed = 0x1234_5679
+    key = hashlib.sha1(b"password").hexdigest().upper().encode("utf-16-le")  # noqa: S324 - what the format has
+    hidden = bytearray(256)
+    hidden[:4] = seed.to_bytes(4, "little")
+    at = 4 + (seed & 0xF)
+    hidden[at : at + len(key)] = key
+    for place, noise in enumerate(_noise(seed)):
+        hidden[place] ^= noise if place >= 4 else 0
+    encryptor = Cipher(algorithms.AES128(key[:16]), modes.ECB()).encryptor()  # noqa: S305 - what the format has
+    tag_and_size = (28 | 256 << 20).to_bytes(4, "little")
+    streams["ViewText/Section0"] = tag_and_size + bytes(hidden) + encryptor.update(padded) + encryptor.finalize()
+    with tempfile.TemporaryDirectory() as folder:
+        write_compound_file(f"{folder}/seed.hwp", streams)
+        return Path(folder, "seed.hwp").read_bytes()
+
+
+def _noise(seed: int) -> bytes:
+    """Return 256 bytes of the random numbers of Microsoft's C library, each as often as the next one says."""
+    numbers = []
+    for _ in range(512):
+        seed = (seed * 214_013 + 2_531_011) & 0xFFFF_FFFF
+        numbers.append(seed >> 16 & 0x7FFF)
+    runs = zip(numbers[::2], numbers[1::2], strict=True)
+    return b"".join(bytes([value & 0xFF]) * ((length & 0xF) + 1) for value, length in runs)[:256]
 
 
 def write_pdf() -> bytes:

@@ -1,13 +1,14 @@
 """Files in, documents out. `LOADERS` is the table of formats; to add one, add its module and its row."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from index.documents import Document
-from index.errors import InputError
+from index.errors import InputError, TransientError
 from index.imprint import find_imprint
 from index.loaders.docx import load_docx
 from index.loaders.formats import format_of
@@ -38,9 +39,12 @@ LOADERS: dict[str, Loader] = {
     ".tsv": load_csv,
     ".xlsx": load_xlsx,
 }
-# No structure that could be built to break its parser.
-_PLAIN = (load_text, load_markdown)
 MAX_FILE_BYTES = 50_000_000
+# What the system says of its disks, networks and tables; whatever else it says is about the file.
+_PASSING = {
+    errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ESTALE,
+    errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOTCONN,
+}  # fmt: skip
 # A file that is still arriving; it has its name when it is whole.
 UPLOAD_PREFIX = ".mundap-upload-"
 
@@ -64,6 +68,7 @@ def read_source_files(source: Path) -> Iterator[SourceFile]:
 
     Raises:
         InputError: `source` is not a directory that can be listed.
+        TransientError: a disk or a network fails at the moment.
     """
     if not source.is_dir():
         raise InputError(f"The source folder {source} does not exist; create it or set MUNDAP_SOURCE_DIR")
@@ -77,6 +82,7 @@ def read_source_files(source: Path) -> Iterator[SourceFile]:
         paths += [Path(folder, name) for name in names + links if not name.startswith(UPLOAD_PREFIX)]
     for error in unlisted:
         folder = Path(str(error.filename)).relative_to(source).as_posix()
+        _raise_if_passing(error, folder)
         yield SourceFile(_printable(folder), reason="the folder can't be listed: check its permissions")
     for path in sorted(paths):
         yield _read(path, path.relative_to(source).as_posix(), source.resolve())
@@ -85,33 +91,34 @@ def read_source_files(source: Path) -> Iterator[SourceFile]:
 def load_document(file: SourceFile, parse: Parse | None = None) -> Document:
     """Load one readable source file by the loader of its content and its suffix.
 
-    `parse` parses what may be built to break its parser, such as a `ParserProcess` does; without it that is done here.
+    Whatever is in the file is left to `parse`, such as that of a `ParserProcess`: it may be built to break its parser.
+    Without it that is done here.
 
     Raises:
         InputError: the format is not known, or the file holds no text that can be read.
     """
     suffix = format_of(file.data, Path(file.doc_id).suffix.lower(), LOADERS)
-    if LOADERS[suffix] in _PLAIN:
-        document = LOADERS[suffix](file.doc_id, file.data)
-    else:
-        document = (parse or parse_document)(suffix, file.doc_id, file.data)
-    if not document.blocks:
-        raise InputError("the file holds no text")
-    imprint = find_imprint(document)
-    return replace(document, date=document.date or imprint.date, department=document.department or imprint.department)
+    return (parse or parse_document)(suffix, file.doc_id, file.data)
 
 
 def parse_document(suffix: str, doc_id: str, data: bytes) -> Document:
-    """Load the bytes of a file by the loader of `suffix`.
+    """Load the bytes of a file by the loader of `suffix`, with what its text says of its date, department and contact.
 
     Raises:
-        InputError: they can't be read; MemoryError: they need more than there is.
+        InputError: they can't be read.
+        MemoryError: they need more than there is.
+        TransientError: the system fails at the moment.
     """
     try:
-        return LOADERS[suffix](doc_id, data)
+        document = LOADERS[suffix](doc_id, data)
+        if not document.blocks:
+            raise InputError("the file holds no text")
+        return replace(document, **asdict(find_imprint(document)))
     except (InputError, MemoryError):
         raise
     except Exception as error:  # on damaged files the libraries raise whatever they stumble over
+        if isinstance(error, OSError):
+            _raise_if_passing(error, doc_id)
         raise InputError(f"can't be read as {suffix}, it may be damaged: open it and save it anew") from error
 
 
@@ -129,10 +136,16 @@ def _read(path: Path, doc_id: str, source: Path) -> SourceFile:
             return SourceFile(doc_id, reason=f"larger than {MAX_FILE_BYTES // 1_000_000} MB: split it")
         data = path.read_bytes()
     except OSError as error:
+        _raise_if_passing(error, doc_id)
         return SourceFile(doc_id, reason=f"can't be read: {error.strerror}")
     except RuntimeError:  # what `resolve` raises before Python 3.13
         return SourceFile(doc_id, reason="the link leads to itself")
     return SourceFile(doc_id, data) if data else SourceFile(doc_id, reason="the file is empty")
+
+
+def _raise_if_passing(error: OSError, name: str) -> None:
+    if error.errno in _PASSING:
+        raise TransientError(f"{name} can't be read now ({error.strerror}); try again when that has passed") from error
 
 
 def _printable(name: str) -> str:

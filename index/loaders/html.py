@@ -19,7 +19,7 @@ _MAX_BROKEN = 0.001
 
 _NEVER_SHOWN = (
     "head, script, style, template, noscript, svg, math annotation, iframe, object, canvas, audio, video, map, nav, "
-    "form, button, select, dialog, aside, [hidden], [aria-hidden=true], [style*='display:none'], "
+    "select, textarea, datalist, dialog, aside, [hidden], [aria-hidden=true], [style*='display:none'], "
     "[style*='display: none'], [role=navigation], [role=search], [role=complementary], [role=dialog], "
     "[role=alertdialog], [role=menu], [role=menubar], [role=contentinfo]"
 )
@@ -27,27 +27,37 @@ _NEVER_SHOWN = (
 _SITE_PARTS = "header, footer, [role=banner]"
 # The names that templates of Korean portals and consent banners give to what is not text.
 _SITE_NAMES = re.compile(
-    r"(?:^|[\s_-])(?:cookies?|consent|gdpr|gnb|lnb|snb|tnb|breadcrumbs?|skip\w*|u_skip|sns|share|socials?|paging|"
-    r"pagination|pager|satisfaction|satisfy|quick\w*|footer|copyright|location|popup|banner|ad|ads|comment-form|"
-    r"btn\w*|prev_?next|view_?nav)(?:$|[\s_-])",
+    r"(?:^|[\s_-])(?:cookies?|gdpr|gnb|lnb|snb|tnb|breadcrumbs?|skip\w*|u_skip|sns|paging|pagination|pager|satisfaction|"
+    r"satisfy|footer|comment-form|btn\w*|prev_?next|view_?nav)(?:$|[\s_-])",
     re.IGNORECASE,
 )
+# The same, but for that these are also what a text may be about.
+_AMBIGUOUS_NAMES = re.compile(
+    r"(?:^|[\s_-])(?:consent|share|socials?|quick\w*|copyright|location|popup|banner|ad|ads)(?:$|[\s_-])", re.IGNORECASE
+)
+# In characters that link to nothing. Within what a page is about, longer ones than these are text by whatever name.
+_NAMED_FOR_THE_SITE = 200
+_NAMED_AMBIGUOUSLY = 30
+# A form with as much text is the page, or a good part of it; a shorter one asks for something.
+_FORM_TEXT = 200
 _MAIN = ("main", "[role=main]", "article", "#contents", "#content", "#container", ".contents", ".content")
+_MAIN_PARTS = ", ".join(_MAIN)
 # A region holds the page's matter when it has as large a part of its text; a smaller one is a teaser.
 _MAIN_SHARE = 0.4
 _LINKED = 0.8
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_HEADS = ", ".join(_HEADINGS)
 _INLINE = {
     "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "img", "ins", "kbd",
     "label", "mark", "q", "rp", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt",
-    "u", "var", "wbr", "-text", "br", "input",
+    "u", "var", "wbr", "-text", "br", "input", "button",
 }  # fmt: skip
 _MAX_SPAN = 100
 _SPACES = re.compile(r"\s+")
 
 
 def load_html(doc_id: str, data: bytes) -> Document:
-    """Load a web page. Menus, heads and feet of the site, forms, notices and hidden text are left out.
+    """Load a web page. Menus, heads and feet of the site, short forms, notices and hidden text are left out.
 
     Raises:
         InputError: the bytes are not text.
@@ -59,7 +69,10 @@ def load_html(doc_id: str, data: bytes) -> Document:
     if body is None:
         raise InputError("the page has no body: save it anew")
     _drop(body.css(_NEVER_SHOWN))
+    _drop([button for button in body.css("button") if not _heads_text(button)])
     _drop([node for node in body.css("[id], [class]") if _is_named_for_the_site(node)])
+    whole = _length(body)
+    _drop([form for form in body.css("form") if _length(form) < min(_FORM_TEXT, _MAIN_SHARE * whole)])
     main = _main(body)
     _drop([node for node in main.css(_SITE_PARTS) if main.tag == "body" or node.tag == "footer"])
     writer = DocumentWriter(doc_id)
@@ -82,15 +95,39 @@ def _decode(data: bytes) -> str:
 
 
 def _drop(nodes: list["LexborNode"]) -> None:
-    for node in nodes:
+    # Each once, and none after what it stands in: it would be gone already.
+    for node in reversed({node.mem_id: node for node in nodes}.values()):
         node.decompose()
 
 
+def _heads_text(button: "LexborNode") -> bool:
+    """Whether a button opens and closes the text below, and is its heading."""
+    return button.css_first(_HEADS) is not None or any(node.tag in (*_HEADINGS, "dt") for node in _around(button))
+
+
+def _around(node: "LexborNode") -> Iterator["LexborNode"]:
+    while (parent := node.parent) is not None:
+        yield parent
+        node = parent
+
+
+def _length(node: "LexborNode") -> int:
+    return len(_SPACES.sub("", node.text()))
+
+
 def _is_named_for_the_site(node: "LexborNode") -> bool:
-    if node.tag in ("body", "main", "article", "table", "tr", "td", "th") or node.tag in _HEADINGS:
+    if node.tag in ("body", "main", "article", "table", "tr", "td", "th", "form", "button") or node.tag in _HEADINGS:
         return False
     names = f"{node.attributes.get('id') or ''} {node.attributes.get('class') or ''}"
-    return bool(_SITE_NAMES.search(names))
+    is_clear = bool(_SITE_NAMES.search(names))
+    if not is_clear and not _AMBIGUOUS_NAMES.search(names):
+        return False
+    if not any(around.css_matches(_MAIN_PARTS) for around in _around(node)):
+        return True
+    unlinked = _length(node) - sum(map(_length, node.css("a")))
+    if is_clear:
+        return unlinked < _NAMED_FOR_THE_SITE
+    return unlinked < _NAMED_AMBIGUOUSLY and node.css_first(f"{_HEADS}, table") is None
 
 
 def _main(body: "LexborNode") -> "LexborNode":
@@ -218,4 +255,4 @@ def _inline_text(node: "LexborNode") -> str:
 def _is_menu(node: "LexborNode") -> bool:
     links = node.css("a")
     linked = sum(len(link.text().strip()) for link in links)
-    return len(links) > 1 and linked > _LINKED * len(_SPACES.sub("", node.text()))
+    return len(links) > 1 and linked > _LINKED * _length(node)

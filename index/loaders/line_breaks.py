@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 
 _HANGUL = ("가", "가")
@@ -64,6 +65,20 @@ class LineBreaks:
             # Brackets of East Asian fonts are as wide as a syllable, most of it empty.
             parts.append(" " if spaced and character not in "「『《〈" and following not in "」』》〉" else "")
         return "".join(parts)
+
+    def ends_of_lines(self, text: str, page: int) -> Iterator[int]:
+        """Yield where in `text`, which stands on `page`, lines end that had room for the next word or are set apart."""
+        compact, page_text = _Compact(text), self._pages[page - 1]
+        offset = page_text.find(compact.characters)
+        if offset < 0:
+            return
+        seen = 0
+        for at, character in enumerate(text):
+            if character.isspace():
+                continue
+            seen += 1
+            if seen < len(compact.characters) and page_text.spaces[offset + seen - 1] == "\n\n":
+                yield at + 1
 
     def goes_on(self, before: str, after: str, page: int) -> bool:
         """Whether `after` follows `before` on `page` or over its end, and the line between was full."""

@@ -6,7 +6,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from index.documents import BlockKind, Document
-from index.loaders.text import decode
+from index.loaders.text import check_length, decode
 from index.loaders.writer import DocumentWriter
 
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -20,14 +20,16 @@ def load_markdown(doc_id: str, data: bytes) -> Document:
     """Load a CommonMark file with tables; rows become one line of cells with tabs between them.
 
     Raises:
-        InputError: the bytes are not text.
+        InputError: the bytes are not text, or too long.
     """
     writer = DocumentWriter(doc_id)
     list_depth = 0
     in_head = False
     opened: list[str] = []
     cells: list[str] = []
-    for token in _PARSER.parse(_NOTE_MARK.sub(r"\\[", decode(data))):
+    text = decode(data)
+    check_length(0, len(text))
+    for token in _PARSER.parse(_NOTE_MARK.sub(r"\\[", text)):
         match token.type:
             case "thead_open" | "thead_close":
                 in_head = token.type == "thead_open"

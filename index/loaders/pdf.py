@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from index.documents import BlockKind, Document
 from index.errors import InputError
 from index.loaders.line_breaks import LineBreaks
-from index.loaders.text import ends_sentence, is_wide, prose_kind
+from index.loaders.text import column_width, ends_sentence, is_wide, prose_kind
 from index.loaders.writer import DocumentWriter, Paragraph, Part, Row, Table
 
 if TYPE_CHECKING:
@@ -32,6 +32,17 @@ _EDGE_LINES = 3
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 # Of the usual distance of lines: a paragraph is set apart by more.
 _MAX_PITCH = 1.25
+# How many lines show where the edge of a text is, and how far from it they end, in heights of a line.
+_MIN_FULL_LINES = 3
+_RAGGED = 2
+# Of the width of the page. A line that is shorter was not full, unless there are three columns.
+_SHORT = 0.3
+# In columns, of which East Asian characters take two. What is set as a line of its own and is shorter heads a text.
+_HEADING_WIDTH = 40
+# Words after which no English line ends on its own.
+_LEADS_ON = re.compile(
+    r"\b(?:a|an|and|as|at|but|by|for|from|in|into|is|are|its|of|on|or|our|that|the|their|this|to|was|were|which|with)$"
+)
 # Particles and endings after which no Korean line ends on its own, and that no noun ends with.
 _GOES_ON = (",", "은", "는", "을", "를", "에", "며")
 # What PDFium writes for a hyphen that ends a line.
@@ -118,6 +129,7 @@ class _Line:
     bottom: float
     height: float
     first_word: float
+    page_width: float
 
 
 def _lines(page: "pypdfium2.PdfPage") -> list[_Line]:
@@ -129,14 +141,14 @@ def _lines(page: "pypdfium2.PdfPage") -> list[_Line]:
     for at in range(text_page.count_chars()):
         character = chr(raw.FPDFText_GetUnicode(text_page, at))
         if character == "\n":
-            lines += _line(text_page, characters)
+            lines += _line(text_page, characters, page.get_width())
             characters = []
         elif character not in "\r\0" and not "\ud800" <= character <= "\udfff":
             characters.append((_HYPHENS.sub("-", character).translate(_LIGATURES), at))
-    return lines + _line(text_page, characters)
+    return lines + _line(text_page, characters, page.get_width())
 
 
-def _line(text_page: "pypdfium2.PdfTextPage", characters: list[tuple[str, int]]) -> list[_Line]:
+def _line(text_page: "pypdfium2.PdfTextPage", characters: list[tuple[str, int]], page_width: float) -> list[_Line]:
     text = "".join(character for character, _ in characters)
     visible = [at for character, at in characters if not character.isspace()]
     if not visible:
@@ -145,7 +157,7 @@ def _line(text_page: "pypdfium2.PdfTextPage", characters: list[tuple[str, int]])
     left, bottom, _, top = text_page.get_charbox(visible[0], loose=True)
     first_end = text_page.get_charbox(characters[first_word - 1][1], loose=True)[2]
     right = text_page.get_charbox(visible[-1], loose=True)[2]
-    return [_Line(text.strip(), left, right, bottom, top - bottom, first_end - left)]
+    return [_Line(text.strip(), left, right, bottom, top - bottom, first_end - left, page_width)]
 
 
 def _joined_lines(lines: list[_Line], following: list[_Line]) -> str:
@@ -165,10 +177,16 @@ def _joined_lines(lines: list[_Line], following: list[_Line]) -> str:
 
 
 def _has_room(lines: list[_Line], before: _Line, after: _Line) -> bool:
-    """Whether the first word of `after` would have fit behind `before`, or is of another size."""
-    edge = max(one.right for one in lines if one.left < before.right and one.right > before.left)
+    """Whether the first word of `after` would have fit behind `before`, or is of another size.
+
+    Where few lines come near the edge that they have, the text has none: its lines end where they were made to.
+    """
+    beside = [one.right for one in lines if one.left < before.right and one.right > before.left]
+    edge = max(beside)
     is_other = abs(before.height - after.height) > before.height / 5
-    return is_other or before.right + after.first_word + before.height / 4 < edge
+    has_edge = sum(right > edge - _RAGGED * before.height for right in beside) >= _MIN_FULL_LINES
+    is_short = before.right - before.left < _SHORT * before.page_width
+    return is_other or is_short or not has_edge or before.right + after.first_word + before.height / 4 < edge
 
 
 def _key(line: str) -> str:
@@ -236,24 +254,38 @@ def _goes_on(before: Paragraph, paragraph: Paragraph, breaks: LineBreaks) -> boo
     is_item = prose_kind(paragraph.text, False) is not BlockKind.PARAGRAPH
     if not is_item and before.text.count("(") > before.text.count(")"):
         return True
-    if not is_wide(before.text):
+    if not is_item and (paragraph.text[:1].islower() or _LEADS_ON.search(before.text)):
+        return True
+    is_long = column_width(before.text) >= _HEADING_WIDTH
+    is_full = is_long and breaks.goes_on(before.text, paragraph.text, _page(before))
+    if not is_full and not is_wide(before.text):
         return False
     if is_item:
         # The last syllable of most sentences looks like the third item of a list.
         return paragraph.text.startswith("다.") and not before.text.startswith("나.")
-    return (
-        breaks.goes_on(before.text, paragraph.text, _page(before))
-        or before.text.endswith(_GOES_ON)
-        or breaks.cuts_word(before.text, paragraph.text)
-    )
+    return is_full or before.text.endswith(_GOES_ON) or breaks.cuts_word(before.text, paragraph.text)
 
 
 def _repaired(parts: Iterable[Part], breaks: LineBreaks) -> Iterator[Part]:
     for part in parts:
         if isinstance(part, Paragraph):
-            yield replace(part, text=breaks.repair(part.text.translate(_LIGATURES), _page(part)))
+            whole = part.text.translate(_LIGATURES)
+            # The lines of a heading are further apart than those of text.
+            for text in [whole] if part.kind else _apart(whole, _page(part), breaks):
+                yield replace(part, text=breaks.repair(text, _page(part)))
         else:
             yield Table(tuple(_repaired_row(row, breaks) for row in part.rows))
+
+
+def _apart(text: str, page: int, breaks: LineBreaks) -> Iterator[str]:
+    """Cut where a line that heads the text, or ends a sentence, had room for the next word."""
+    start = 0
+    for at in breaks.ends_of_lines(text, page):
+        line = text[start:at].strip()
+        if ends_sentence(line) or (not start and column_width(line) < _HEADING_WIDTH and not _LEADS_ON.search(line)):
+            yield line
+            start = at
+    yield text[start:]
 
 
 def _page(paragraph: Paragraph) -> int:

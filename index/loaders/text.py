@@ -13,6 +13,11 @@ _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\x00\x00", "utf-32")
                      (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # fmt: skip
 _LEGACY_ENCODINGS = ["cp949", "shift_jis", "euc_jp", "gb18030", "big5", "cp1258", "cp1252"]
 
+# A table of 10,000 rows has a fifth of these; a hundred times more would keep the embedding model busy for hours.
+MAX_BLOCKS = 50_000
+# A long novel has one million.
+MAX_CHARACTERS = 20_000_000
+
 _LINE = re.compile(r"[^\r\n\f\v\x1c-\x1e\x85\u2028\u2029]+")
 _LINE_END = re.compile(r"\r\n|[\r\n\f\v\x1c-\x1e\x85\u2028\u2029]")
 _LIST_MARKER = re.compile(
@@ -29,11 +34,24 @@ def load_text(doc_id: str, data: bytes) -> Document:
     """Load a text file of any common encoding of Korean, English, Japanese, Chinese and Vietnamese.
 
     Raises:
-        InputError: the bytes are not text.
+        InputError: the bytes are not text, or too long.
     """
     text = decode(data)
+    check_length(0, len(text))
     blocks = tuple(_blocks(text))
     return Document(doc_id, title_of(text, blocks) or PurePosixPath(doc_id).stem, text, blocks)
+
+
+def check_length(blocks: int, characters: int) -> None:
+    """Refuse a document of so many paragraphs and table rows, or characters, if it is too long.
+
+    Raises:
+        InputError: it is.
+    """
+    if blocks > MAX_BLOCKS:
+        raise InputError(f"holds more than {MAX_BLOCKS} paragraphs and table rows: split it")
+    if characters > MAX_CHARACTERS:
+        raise InputError(f"holds more than {MAX_CHARACTERS // 1_000_000} million characters: split it")
 
 
 def decode(data: bytes) -> str:
@@ -123,6 +141,7 @@ def _blocks(text: str) -> list[Block]:
             has_note_mark = "*" in content or "†" in content or "[" in content
             paragraph_has_note_mark = has_note_mark or (wrapped and paragraph_has_note_mark)
         blocks.append(Block(kind, start, line.end() - len(line.group()) + len(line.group().rstrip())))
+        check_length(len(blocks), 0)
         last_line = content
     return blocks
 
@@ -139,8 +158,12 @@ def _is_wrapped(text: str, previous: Block, last_line: str, start: int) -> bool:
 
 def is_wide(line: str) -> bool:
     """Whether a line may have ended because it was full."""
-    width = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
-    return width >= _WRAPPED_LINE_WIDTH
+    return column_width(line) >= _WRAPPED_LINE_WIDTH
+
+
+def column_width(line: str) -> int:
+    """Return how many columns a line takes: two for each East Asian character."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
 
 
 def ends_sentence(content: str) -> bool:

@@ -7,12 +7,8 @@ from pathlib import PurePosixPath
 
 from index.documents import Block, BlockKind, Document
 from index.errors import InputError
-from index.loaders.text import prose_kind, title_of
+from index.loaders.text import check_length, prose_kind, title_of
 
-# A table of 10,000 rows has a fifth of these; a hundred times more would keep the embedding model busy for hours.
-MAX_BLOCKS = 50_000
-# A long novel has one million.
-MAX_CHARACTERS = 20_000_000
 # A longer cell holds prose: the table lays out a page, and a citation of its row would be a citation of the page.
 MAX_CELL_CHARACTERS = 400
 # A table in a cell of a table in a cell: files nest them by mistake or on purpose.
@@ -89,10 +85,7 @@ class DocumentWriter:
         """
         if not any(character.isalnum() for character in content):
             return
-        if len(self._blocks) >= MAX_BLOCKS:
-            raise InputError(f"holds more than {MAX_BLOCKS} paragraphs and table rows: split it")
-        if self._length + len(content) > MAX_CHARACTERS:
-            raise InputError(f"holds more than {MAX_CHARACTERS // 1_000_000} million characters: split it")
+        check_length(len(self._blocks) + 1, self._length + len(content))
         if self._blocks:
             goes_on = kind is BlockKind.TABLE_ROW is self._blocks[-1].kind and not new_table
             self._append("\n" if goes_on else "\n\n")

@@ -116,7 +116,7 @@ def list_files(request: Request) -> SourceFilesResponse:
     )
 
 
-@router.put("/documents/{doc_id:path}", responses={415: _PROBLEMS[422]})
+@router.put("/documents/{doc_id:path}", responses={404: _PROBLEMS[422], 415: _PROBLEMS[422]})
 async def upload(request: Request, doc_id: str, replace: bool = False) -> UploadResponse:
     """Put the body into the source folder as `doc_id`. A file of that name is replaced only with `replace=true`."""
     settings = _settings(request)

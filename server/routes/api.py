@@ -145,6 +145,7 @@ def document(request: Request, doc_id: str) -> DocumentResponse:
         digest=found.digest,
         date=found.date,
         department=found.department,
+        contact=found.contact,
         text=found.text,
         index_version=chat.version,
     )

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.exceptions import HTTPException
 
+from server.answer import in_version
 from server.chat import Chat
 from server.messages import LANGUAGES, message
 from server.routes.api import chat_of
@@ -115,6 +116,10 @@ def _write(reply: ChatResponse, address: str) -> _Written:
 
     The nearest passages, which a page shows below a reply that has no direct answer, are part of the message.
     """
+
+    def link(url: str) -> str:
+        return urljoin(address, in_version(url, reply.index_version))
+
     citations = {citation.n: citation for citation in reply.citations}
     pieces: list[str] = []
     annotations: list[AnnotationModel] = []
@@ -125,8 +130,7 @@ def _write(reply: ChatResponse, address: str) -> _Written:
             start = written + len(piece)
             piece += f"[{n}]"
             cited = UrlCitation(
-                start_index=start, end_index=written + len(piece), url=urljoin(address, citations[n].url),
-                title=citations[n].title,
+                start_index=start, end_index=written + len(piece), url=link(citations[n].url), title=citations[n].title,
             )  # fmt: skip
             annotations.append(AnnotationModel(type="url_citation", url_citation=cited))
         pieces.append(piece)
@@ -135,8 +139,8 @@ def _write(reply: ChatResponse, address: str) -> _Written:
         pieces.append(reply.answer)
     if reply.masked:
         pieces.append(f"\n\n{message(reply.lang, 'chat.masked')}")
-    sources = [f"- [{c.n}] {c.title}: {urljoin(address, c.url)}" for c in reply.citations]
-    near = [f"- {' '.join(r.text.split())} ({r.title}: {urljoin(address, r.url)})" for r in reply.related]
+    sources = [f"- [{c.n}] {c.title}: {link(c.url)}" for c in reply.citations]
+    near = [f"- {' '.join(r.text.split())} ({r.title}: {link(r.url)})" for r in reply.related]
     for heading, lines in (("chat.sources", sources), ("chat.related", near)):
         if lines:
             pieces.append("\n".join(["\n", message(reply.lang, heading), *lines]))

@@ -15,7 +15,7 @@ from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field, ValidationError
 from starlette.applications import Starlette
 
-from server.answer import document_url
+from server.answer import document_url, in_version
 from server.chat import Chat
 from server.conversation import MAX_QUESTION_CHARACTERS, clean_question
 from server.problems import problem_of
@@ -116,8 +116,9 @@ class ToolServer(MCPServer[None]):
         reply = ChatResponse.of(self._open_chat().answer_question(question, (), language))
         return AskResult(
             status=reply.status, lang=reply.lang, answer=reply.answer, sentences=reply.sentences,
-            citations=[self._linked(citation) for citation in reply.citations],
-            related=[self._linked(related) for related in reply.related], index_version=reply.index_version,
+            citations=[self._linked(citation, reply.index_version) for citation in reply.citations],
+            related=[self._linked(related, reply.index_version) for related in reply.related],
+            index_version=reply.index_version,
         )  # fmt: skip
 
     def search(
@@ -130,12 +131,13 @@ class ToolServer(MCPServer[None]):
         For what `ask` doesn't answer, and to look around; the doc_id, start and end of each lead to its document.
         """
         chat = self._open_chat()
+        version = chat.version
         hits = [HitModel.of(hit) for hit in chat.retriever.search(clean_question(query), top_k).hits]
         passages = [
-            FoundPassage(**hit.model_dump(), url=self._link(document_url(hit.doc_id, hit.start, hit.end)))
+            FoundPassage(**hit.model_dump(), url=self._link(document_url(hit.doc_id, hit.start, hit.end), version))
             for hit in hits
         ]
-        return SearchResult(passages=passages, index_version=chat.index.manifest.version)
+        return SearchResult(passages=passages, index_version=version)
 
     def read_document(
         self,
@@ -153,7 +155,7 @@ class ToolServer(MCPServer[None]):
         return ReadResult(
             doc_id=document.doc_id, title=document.title, date=document.date, department=document.department,
             start=start, end=stop, characters=characters, text=document.text[start:stop],
-            url=self._link(document_url(doc_id, start, stop)), index_version=chat.index.manifest.version,
+            url=self._link(document_url(doc_id, start, stop), chat.version), index_version=chat.version,
         )  # fmt: skip
 
     async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None) -> Any:
@@ -201,8 +203,8 @@ class ToolServer(MCPServer[None]):
         with suppress(Exception):
             self._open_chat()
 
-    def _linked(self, found: _Linked) -> _Linked:
-        return found.model_copy(update={"url": self._link(found.url)})
+    def _linked(self, found: _Linked, version: str) -> _Linked:
+        return found.model_copy(update={"url": self._link(found.url, version)})
 
-    def _link(self, path: str) -> str:
-        return urljoin(self._address, path)
+    def _link(self, path: str, version: str) -> str:
+        return urljoin(self._address, in_version(path, version))

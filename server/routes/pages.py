@@ -122,11 +122,13 @@ def source_page(
 ) -> Response:
     """Show a document as it is in `version` with the span from `start` to `end` marked.
 
-    A span that isn't one is not marked, nor one of a text that is no longer kept.
+    A span that isn't one is not marked, nor one of a text that is no longer kept, or of which nobody knows.
     """
-    cited = find_cited_text(request.app.state.publication, chat_of(request), doc_id, version)
+    is_span = start.isdecimal() and end.isdecimal() and len(start + end) < 20
+    span = (int(start), int(end)) if is_span else (0, 0)
+    publication = request.app.state.publication
+    cited = find_cited_text(publication, chat_of(request), doc_id, version, span if is_span else None)
     document = cited.document
-    span = (int(start), int(end)) if start.isdecimal() and end.isdecimal() and len(start + end) < 20 else (0, 0)
     shown = {name: value for name, value in request.query_params.items() if name in ("embed", "lang", "theme")}
     can_be_marked = cited.since != Since.UNKNOWN and span[1] <= len(document.text)
     blocks = shown_blocks(document, *span) if can_be_marked else shown_blocks(document, 0, 0)

@@ -183,6 +183,7 @@ class DocumentModel(BaseModel):
     characters: int
     date: str
     department: str
+    contact: str
 
     @classmethod
     def of(cls, summary: DocumentSummary) -> "DocumentModel":
@@ -205,6 +206,7 @@ class DocumentResponse(BaseModel):
     digest: str
     date: str
     department: str
+    contact: str
     text: str
     index_version: str
 

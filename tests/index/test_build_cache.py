@@ -345,6 +345,18 @@ def test_without_a_model_a_build_with_nothing_to_do_is_found_out(source, publica
         report_if_unchanged(folder / "gone", publication, identity)
 
 
+def test_what_was_rolled_back_is_nothing_to_do_for_who_was_not_asked(source, publication, fake_embedder):
+    folder, identity = source(FILES), fake_embedder.identity
+    first = build_index(folder, publication, fake_embedder).version
+    source({"apple.md": "# On apples\n\nThey are green."})
+    build_index(folder, publication, fake_embedder)
+    publication.roll_back()
+    assert report_if_unchanged(folder, publication, identity) is None
+    assert report_if_unchanged(folder, publication, identity, settled=True).version == first
+    source({"apple.md": "# On apples\n\nThey are yellow."})
+    assert report_if_unchanged(folder, publication, identity, settled=True) is None
+
+
 @pytest.mark.parametrize(
     "change",
     [

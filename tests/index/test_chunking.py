@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from index.chunking import Chunking, split_into_passages
 from index.documents import BlockKind
+from index.loaders.html import load_html
 from index.loaders.markdown import load_markdown
+from index.loaders.tables import load_csv
 from index.loaders.text import load_text
 
 VOCABULARY = """
@@ -134,6 +136,18 @@ def test_a_footnote_is_about_the_words_that_it_notes():
         ("이름\t전화\t비고\n김\t4340\t\n이\t\t휴직\n", ["", "이름 전화 비고", "이름 전화 비고"]),
         ("a\tb\n1\t2\t3\n", ["", ""]),
         ("a\tb\n\nText.\n\n1\t2\n", ["", "", ""]),
+        ("구분\t2023년\t2024년\n예산\t100\t120\n", ["", "구분 2023년 2024년"]),
+        ("분기\t1분기\t'24.2분기\tFY2025 (안)\n예산\t1\t2\t3\n", ["", "분기 1분기 '24.2분기 FY2025 (안)"]),
+        ("2023\t2024\n10\t12\n", ["", "2023 2024"]),
+        ("2023년\t설립\n2024년\t확장\n", ["", ""]),
+        ("2021\t2022\n2023\t2024\n", ["", ""]),
+        ("구분\t044-202-4340\n예산\t100\n", ["", ""]),
+        (
+            "구분\t인원\t\t비고\n\t남\t여\t\n본부\t3\t4\t\n지부\t1\t2\t\n",
+            ["", "", "구분 인원 남 인원 여 비고", "구분 인원 남 인원 여 비고"],
+        ),
+        ("구분\t2023년\t\n\t예산\t집행\n본부\t3\t4\n", ["", "", "구분 2023년 예산 2023년 집행"]),
+        ("구분\t담당\t전화\n\t김\t없음\n본부\t이\t\n", ["", "구분 담당 전화", "구분 담당 전화"]),
     ],
 )
 def test_a_table_row_is_about_its_header_and_the_cells_that_span_it(text, about):
@@ -145,6 +159,34 @@ def test_a_markdown_row_with_empty_cells_is_about_its_header():
     _, [passage] = passages("| 이름 | 전화 | 비고 |\n|--|--|--|\n| 김 | 4340 | |\n| | 4342 | |\n", load_markdown)
     assert [sentence.about for sentence in passage.sentences] == ["", "이름 전화 비고", "이름 전화 비고 김"]
     assert quotes(passage) == ["이름\t전화\t비고", "김\t4340", "4342"]
+
+
+YEARS = "본부<td>100<td>120</table>"
+
+
+@pytest.mark.parametrize(
+    ("load", "text"),
+    [
+        (load_csv, "연도별 예산,,\n구분,2023년,2024년\n본부,100,120\n"),
+        (load_html, f"<table><tr><td colspan=3>연도별 예산<tr><th>구분<th>2023년<th>2024년<tr><td>{YEARS}"),
+        (load_html, f"<table><tr><td colspan=3>연도별 예산<tr><td>구분<td>2023년<td>2024년<tr><td>{YEARS}"),
+    ],
+)
+def test_a_row_is_about_the_title_above_its_header_too(load, text):
+    _, [passage] = passages(text, load)
+    assert [sentence.about for sentence in passage.sentences] == ["", "", "연도별 예산 구분 2023년 2024년"]
+
+
+def test_a_header_of_two_rows_that_the_file_marks_names_each_column_by_both():
+    first = "<tr><th rowspan=2>제품 3<th colspan=2>2023년<th rowspan=2>5급</tr>"
+    text = f"<table><thead>{first}<tr><th>1호<th>2호</tr></thead><tr><td>본부<td>3<td>4<td>5</table>"
+    _, [passage] = passages(text, load_html)
+    assert [sentence.about for sentence in passage.sentences] == ["", "", "제품 3 2023년 1호 2023년 2호 5급"]
+
+
+def test_cells_that_head_their_row_head_no_column():
+    _, [passage] = passages("<table><tr><th>신청<td>온라인<tr><th>문의<td>전화</table>", load_html)
+    assert [sentence.about for sentence in passage.sentences] == ["", ""]
 
 
 def test_a_word_of_100_000_letters_is_split_like_any_text():

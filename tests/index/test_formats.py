@@ -55,6 +55,7 @@ def test_each_format_gives_the_same_sentences_title_and_table(suffix, seeds):
     assert [squeezed(suffix, one) for one in sentences(document)] == [squeezed(suffix, one) for one in sentences(text)]
     assert rows(document) == rows(text)
     assert (document.date, document.department) == (text.date, text.department)
+    assert document.contact == text.contact
     assert [block.kind for block in document.blocks if block.kind is BlockKind.FOOTNOTE] == [BlockKind.FOOTNOTE]
 
 

@@ -111,7 +111,7 @@ def test_a_file_that_may_not_grow_at_any_point_of_a_build_leaves_the_old_version
     problems = run.stdout.splitlines()
     assert len(problems) > 8
     for problem in problems:
-        assert problem.startswith(("The index can't be written", "The data folder", "No temporary folder"))
+        assert problem.startswith(("The index can't be written", "The data folder", "The temporary folder"))
     check_failed_and_left_no_litter(publication, fake_embedder)
     build_index(folder, publication, fake_embedder)
     assert served(publication, fake_embedder) == NEW["a.txt"]

@@ -1,10 +1,22 @@
+from pathlib import Path
+
+import jakal_hwpx
 import pytest
 from jakal_hwpx import HancomDocument
 
 from index.chunking import Chunking, split_into_passages
 from index.errors import InputError
 from index.loaders import SourceFile, load_document
-from tests.formats import blocks, hwpx_package, hwpx_paragraph, hwpx_section, hwpx_table
+from tests.formats import (
+    blocks,
+    hwpx_package,
+    hwpx_paragraph,
+    hwpx_section,
+    hwpx_table,
+    seed_parts,
+    write_distributed_hwp,
+    write_hwp,
+)
 
 CHANGES = (
     '<hh:trackChanges><hh:trackChange id="1" type="Delete"/><hh:trackChange id="2" type="Insert"/></hh:trackChanges>'
@@ -88,6 +100,35 @@ def test_adjacent_tables_are_two_and_their_headers_stay_apart():
     passages = split_into_passages(document, Chunking())
     about = [sentence.about for passage in passages for sentence in passage.sentences]
     assert about == ["", "이름 전화", "", "부서 위치"]
+
+
+def test_a_document_for_distribution_only_is_read_like_any_other():
+    data = write_distributed_hwp()
+    assert seed_parts()[-2].encode("utf-16-le") not in data
+    assert load_document(SourceFile("a.hwp", data)) == load_document(SourceFile("a.hwp", write_hwp()))
+
+
+@pytest.mark.parametrize("at", [0.3, 0.6])
+def test_a_document_for_distribution_only_that_was_damaged_is_refused(at):
+    data = write_distributed_hwp()
+    start = data.index((28 | 256 << 20).to_bytes(4, "little"))
+    place = start + 260 + int(at * 1_000)
+    with pytest.raises(InputError, match="damaged or cut off"):
+        load_document(SourceFile("a.hwp", data[:place] + bytes(32) + data[place + 32 :]))
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("hyperlink.hwp", [("paragraph", "Example")]), ("table.hwp", [("table_row", "Jakal")]), ("base.hwp", None),
+     ("picture.hwp", None)],
+)  # fmt: skip
+def test_what_hancoms_own_program_wrote_is_read(name, found):
+    data = Path(jakal_hwpx.__file__).with_name("bundled_hwp_profile").joinpath(name).read_bytes()
+    if found is None:
+        with pytest.raises(InputError, match="the file holds no text"):
+            blocks(name, data)
+    else:
+        assert blocks(name, data) == found
 
 
 @pytest.mark.parametrize("suffix", [".hwp", ".hwpx"])

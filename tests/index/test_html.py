@@ -44,6 +44,48 @@ def test_what_a_portal_puts_round_its_text_is_left_out():
     assert texts(page) == ["보도자료 제목", PROSE.strip()]
 
 
+def test_a_page_that_is_one_form_is_read_and_what_is_filled_in_is_not():
+    page = f"""<html><body><form id="aspnetForm" method="post"><input type="hidden" value="dDwtMTA">
+    <div id="gnb">메뉴</div><div><form><label>통합검색</label><input><button>검색</button></form></div>
+    <h1>과제 공고</h1><p>{PROSE}</p><select><option>2025년</option></select><textarea>쓰는 곳</textarea>
+    <table><tr><td>접수</td><td>10월</td></tr></table><button type="submit">목록</button></form></body></html>"""
+    assert texts(page) == ["과제 공고", PROSE.strip(), "접수\t10월"]
+
+
+def test_a_short_page_that_is_one_form_is_read_and_short_forms_beside_the_text_are_not():
+    asked = (
+        "<form><fieldset><legend>만족도</legend><p>이 페이지에 만족하십니까?</p><input type=radio></fieldset></form>"
+    )
+    notice = "<h1>휴가 안내</h1><p>직원은 금요일에 쉰다. 문의는 총무과로 한다.</p>"
+    assert texts(f"<body><form>{notice}</form></body>") == ["휴가 안내", "직원은 금요일에 쉰다. 문의는 총무과로 한다."]
+    assert texts(f"<body><main>{notice}<p>{PROSE}</p>{asked}</main></body>")[2:] == [PROSE.strip()]
+
+
+def test_a_heading_that_opens_what_it_heads_is_read():
+    page = f"""<h1>자주 묻는 질문</h1><h3><button class="btn-toggle" aria-expanded="false">언제 쉬나요?</button></h3>
+    <p>{PROSE}</p><button type="button"><h3>어디서 쉬나요?</h3></button><p>집에서.</p><button>더보기</button>
+    <dl><dt><button>누가 쉬나요?</button></dt><dd>모두.</dd></dl>"""
+    assert read(page) == [
+        ("heading", "자주 묻는 질문"), ("heading", "언제 쉬나요?"), ("paragraph", PROSE.strip()),
+        ("heading", "어디서 쉬나요?"), ("paragraph", "집에서."), ("paragraph", "누가 쉬나요?"), ("paragraph", "모두."),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("main", ["main", "article", 'div id="contents"'])
+def test_a_part_of_the_text_is_read_whatever_it_is_called(main):
+    page = f"""<body><div class="location">홈 &gt; 기관</div><div id="quick_menu">빠른 메뉴</div><{main}>
+    <div class="location"><a>홈</a> &gt; 기관 &gt; 오시는 길</div><div class="share"><a>공유</a></div>
+    <section class="location"><h2>오시는 길</h2><p>가름로 194</p></section><p>{PROSE}</p>
+    <div id="social"><table><tr><td>사회</td><td>복지</td></tr></table></div>
+    <div class="popup">이 문단은 상자 안에 있지만 본문의 일부이므로 읽어야 하고, 빠지면 안 되는 글이다.</div>
+    <div class="satisfaction"><h3>만족도</h3>만족하십니까?</div><div class="sns-share">{PROSE[:60]}</div>
+    <section id="cookies">{PROSE * 2}</section></{main.split()[0]}></body>"""
+    assert texts(page) == [
+        "오시는 길", "가름로 194", PROSE.strip(), "사회\t복지",
+        "이 문단은 상자 안에 있지만 본문의 일부이므로 읽어야 하고, 빠지면 안 되는 글이다.", (PROSE * 2).strip(),
+    ]  # fmt: skip
+
+
 def test_menus_of_links_are_left_out_of_a_page_without_a_main_part_and_lists_with_links_are_not():
     page = f"""<body><div><ul><li><a>알림</a></li><li><a>소식</a></li></ul></div><p>{PROSE}</p>
     <ul><li><a>첫 항목</a>은 이렇게 길게 설명한다.</li><li>둘째 항목은 링크가 없다.</li></ul></body>"""

@@ -11,7 +11,7 @@ from index.build import build_index
 from index.errors import InputError
 from index.loaders import MAX_FILE_BYTES, SourceFile, load_document
 from index.loaders.process import MEMORY_LIMIT, ParserProcess
-from index.loaders.writer import MAX_BLOCKS
+from index.loaders.text import MAX_BLOCKS, MAX_CHARACTERS
 from index.publication import Publication
 from tests import hostile
 from tests.conftest import REPO
@@ -24,6 +24,8 @@ from tests.formats import (
     write_html,
     write_hwp,
     write_hwpx,
+    write_md,
+    write_txt,
     write_xlsx,
     zipped,
 )
@@ -33,6 +35,7 @@ PROTECTED = "the file is protected by a password: save it without one"
 BURSTS = "the file would burst when unpacked: don't trust it, or save it anew in smaller parts"
 ENTITIES = "the file declares XML entities: don't trust it, or save it anew"
 DAMAGED_HWP = "the file is damaged or cut off: open it in its word processor and save it anew"
+MILLIONS = f"holds more than {MAX_CHARACTERS // 1_000_000} million characters: split it"
 LAUGH = "<w:p><w:r><w:t>&l11;</w:t></w:r></w:p>"
 
 
@@ -79,6 +82,13 @@ MALFORMED = {
         lambda: b"a,b\n" * (MAX_BLOCKS + 1),
         f"holds more than {MAX_BLOCKS} paragraphs and table rows: split it",
     ),
+    "long.txt": (
+        lambda: b"One more.\n\n" * (MAX_BLOCKS + 1),
+        f"holds more than {MAX_BLOCKS} paragraphs and table rows: split it",
+    ),
+    "large.txt": (lambda: b"Many words. " * (MAX_CHARACTERS // 12 + 1), MILLIONS),
+    "large.md": (lambda: b"Many words. " * (MAX_CHARACTERS // 12 + 1), MILLIONS),
+    "deep.md": (lambda: b">" * 100_000 + b" quoted", "the file holds no text"),
     "scanned.pdf": (
         scanned_pdf,
         "the pages are pictures without text: run text recognition on the file and save it anew",
@@ -130,6 +140,18 @@ def test_the_build_goes_on_and_loses_nothing_else(report):
     assert built.skipped["huge.docx"] == "larger than 50 MB: split it"
     assert built.skipped["zz_last.hwpx"] == "the same text as a_first.docx"
     assert seconds < 60
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.html", "a.docx"])
+def test_nothing_in_a_file_is_looked_at_by_the_process_that_builds(name, monkeypatch):
+    writers = {"a.txt": write_txt, "a.md": write_md, "a.html": write_html, "a.docx": write_docx}
+    data = writers[name]()
+    for step in ("parse_document", "find_imprint"):
+        monkeypatch.setattr(f"index.loaders.{step}", None)
+    with ParserProcess() as parser:
+        document = load_document(SourceFile(name, data), parser.parse)
+    assert (document.date, document.department) == ("2025-10-29", "국제협력관 미주아시아협력담당관")
+    assert document.contact == "이경림 (044-202-4340)"
 
 
 def test_a_bomb_takes_no_more_memory_than_the_limit():

@@ -54,6 +54,59 @@ def test_a_table_with_lines_has_a_row_for_each_of_its_own():
     )
 
 
+def blocks_of(document):
+    return [document.text[block.start : block.end] for block in document.blocks]
+
+
+@pytest.mark.parametrize("tag", ["div", "p", "h3"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["휴가 안내", "직원은 20일을 쉰다.", "신청 방법", "총무과에 낸다."],
+        ["Leave", "Staff have 20 days.", "How to apply", "Ask the office."],
+    ],
+)
+def test_short_headings_stay_apart_from_the_text_around_them(tag, lines):
+    body = "".join(
+        f"<{tag if at % 2 == 0 else 'div'}>{line}</{tag if at % 2 == 0 else 'div'}>" for at, line in enumerate(lines)
+    )
+    assert blocks_of(load(pdf_of(page(body), "<i></i>"))) == lines
+
+
+def text_of_lines(*lines):
+    """Return a PDF file of lines that end where its writer wanted it."""
+    content = b"".join(
+        b"BT /F 12 Tf 1 0 0 1 50 %d Tm (%s) Tj ET\n" % (750 - 14 * at, line.encode()) for at, line in enumerate(lines)
+    )
+    return pdf_with_content(content)
+
+
+def test_lines_that_end_anywhere_are_one_paragraph_and_headings_between_them_are_not():
+    lines = [
+        "The ministry announced on Wednesday that the memorandum of understanding",
+        "had been signed by both governments, and that it covers artificial",
+        "intelligence, quantum science, biotechnology and",
+        "space, among others. It will be published in",
+        "October.",
+    ]
+    headings = ["Background", "Main contents", "Next steps"]
+    document = load(text_of_lines(*(line for heading in headings for line in (heading, *lines))))
+    assert blocks_of(document) == [text for heading in headings for text in (heading, " ".join(lines))]
+
+
+def test_short_lines_of_a_short_page_are_as_they_are():
+    lines = ["Leave", "Staff have 20 days.", "How to apply", "Ask the office.", "It opens at nine."]
+    assert blocks_of(load(text_of_lines(*lines))) == lines
+
+
+def test_a_paragraph_in_a_narrow_column_is_one():
+    prose = next(part for part in seed_parts() if isinstance(part, str) and len(part) > 200)
+    columns = f'<div style="column-count: 2"><b>추진 배경</b><div>{prose}</div><b>향후 계획</b><div>{prose}</div></div>'
+    document = load(pdf_of(page(columns), "<i></i>"))
+    found = [text.replace(" ", "") for text in blocks_of(document)]
+    assert found == [text.replace(" ", "") for text in ("추진 배경", prose, "향후 계획", prose)]
+
+
 def test_words_of_the_document_say_whether_a_line_ended_between_words():
     lines = "우리 과학기술 정책은\n과학\n기술 정책은 좋다 과학기술 정책은 참 좋다"
     breaks = LineBreaks([lines])

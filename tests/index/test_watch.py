@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from index import watch
+from index.publication import Publication
 from tests.conftest import REPO
 
 PATIENCE_SECONDS = 180
@@ -60,6 +61,10 @@ def test_a_watched_folder_is_built_again_when_its_changes_have_settled(source, t
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_SECONDS) == 0
     assert "Traceback" not in output.read_text()
+
+    before = Publication(data_dir).roll_back().version
+    with watching(folder, data_dir, output):
+        wait_for(f"nothing changed; still published: {before}", output)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -197,6 +197,64 @@ def test_a_damaged_older_version_is_one_that_is_not_kept(damage, publish, public
     assert "Now another." in visible_text(page)
 
 
+FIRST, SECOND = "The leave is 20 days.", "The staff may rest."
+
+
+def of(text, sentence):
+    return f"start={text.index(sentence)}&end={text.index(sentence) + len(sentence)}"
+
+
+def test_without_a_version_the_text_that_has_a_sentence_there_is_shown_and_marked(publish, publication, get):
+    old, new = f"{FIRST}\n\n{SECOND}", f"{FIRST}\n\nA new one.\n\n{SECOND}"
+    version = publish({"a.txt": old})
+    publish({"a.txt": new})
+    for text, sentence in ((old, FIRST), (new, FIRST), (new, "A new one."), (new, SECOND)):
+        page = get(f"/documents/a.txt?{of(text, sentence)}")
+        assert (marked_text(page), notice_in(page)) == (sentence, None)
+    page = get(f"/documents/a.txt?{of(old, SECOND)}")
+    assert marked_text(page) == SECOND
+    assert "The document has been changed since." in notice_in(page)
+    for part in day_of(publication, version):
+        assert part in notice_in(page)
+
+
+def test_without_a_version_nothing_is_marked_that_may_be_another_sentence(publish, get):
+    changed = FIRST.replace("20", "25")
+    publish({"a.txt": FIRST})
+    publish({"a.txt": changed})
+    for text in (f"{changed} It is new.", f"{changed} It is newer.", f"{changed} It is newest.", changed):
+        page = get(f"/documents/a.txt?{of(FIRST, FIRST)}")
+        assert (marked_text(page), notice_in(page)) == ("", TEXTS["page.earlier_unknown"])
+        # Of the version with the other text nothing is left by the last of these.
+        publish({"a.txt": text})
+    assert marked_text(get("/documents/a.txt?start=4&end=9")) == ""
+    assert notice_in(get("/documents/a.txt")) is None
+
+
+def test_without_a_version_any_span_of_a_document_that_never_changed_is_marked(publish, get):
+    publish({"a.txt": FIRST, "b.txt": "One."})
+    publish({"a.txt": FIRST, "b.txt": "Two."})
+    page = get("/documents/a.txt?start=4&end=9")
+    assert (marked_text(page), notice_in(page)) == ("leave", None)
+
+
+def test_a_name_that_was_gone_for_a_while_is_known_to_have_had_another_text(publish, get):
+    publish({"a.txt": f"{FIRST} {SECOND}", "b.txt": "Another."})
+    for n in range(4):
+        publish({"b.txt": f"Text number {n}."})
+    publish({"a.txt": "Now something else altogether.", "b.txt": "Another."})
+    assert notice_in(get(f"/documents/a.txt?{of(FIRST, FIRST)}")) == TEXTS["page.earlier_unknown"]
+
+
+@pytest.mark.parametrize("names", [["b.txt"], ["A.txt", "a.txt"]])
+@pytest.mark.parametrize("with_version", [True, False])
+def test_a_document_that_was_renamed_or_has_a_twin_is_not_said_to_be_gone(names, with_version, publish, get):
+    version = publish({"a.txt": "The one text."})
+    publish(dict.fromkeys(names, "The one text."))
+    page = get(f"/documents/a.txt?{SPAN}" + f"&version={version}" * with_version)
+    assert (marked_text(page), notice_in(page)) == ("one ", None)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_document_that_is_gone_with_its_version_is_said_to_be_gone(language, publish, get):
     old = publish({"a.txt": "The one text.", "b.txt": "Another."})

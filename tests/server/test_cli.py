@@ -9,8 +9,12 @@ import textwrap
 
 import pytest
 
-from index.errors import GateError
+from index.errors import GateError, InputError
+from index.publication import Publication
+from server import cli
+from server.chat import Models
 from server.settings import Settings
+from server.storage import Storage
 from tests.conftest import REPO
 from tests.server.test_chat_api import KEYS
 
@@ -31,6 +35,49 @@ def test_ask_prints_the_answer_and_where_it_stands(mundap, doc_id):
     assert (run.returncode, run.stderr) == (0, "")
     assert "1989년 창설된" in run.stdout
     assert f"({doc_id}:" in run.stdout
+
+
+@pytest.fixture
+def audited(tmp_path, monkeypatch, fake_embedder):
+    """Run commands in this process; return what they leave in the audit log, oldest first."""
+    monkeypatch.setenv("MUNDAP_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(cli, "_load_models", lambda settings: Models(fake_embedder))
+    monkeypatch.setattr("server.suggestion_maker.suggest_questions", lambda *given: ())
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    (tmp_path / "data").mkdir()
+
+    def entries():
+        storage = Storage(Settings(_env_file=None).database)
+        found = [(entry.action, entry.subject, entry.outcome) for entry in storage.audit_page(0, 20)[0]]
+        storage.close()
+        return found[::-1]
+
+    return entries
+
+
+def test_what_is_done_by_command_is_in_the_audit_log(audited, source, tmp_path):
+    publication = Publication(tmp_path / "data")
+    cli.index_build(source({"a.txt": "Apples are red."}))
+    first = publication.current_version()
+    cli.index_build(source({"a.txt": "Apples are green."}), hold=True)
+    [held] = publication.held()
+    cli.index_publish(held)
+    cli.index_rollback(None)
+    expected = [("build_end", first, "done"), ("build_end", held, "done"), ("publish", held, "done")]
+    assert audited() == [*expected, ("roll_back", first, "done")]
+    with pytest.raises(InputError):
+        cli.index_publish("none")
+    assert audited()[4:] == [("publish", "none", "failed")]
+
+
+def test_a_build_that_staff_started_is_told_when_it_ends(audited, source):
+    folder = source({"a.txt": "Apples are red."})
+    cli.index_build(folder, record="20250101-1")
+    (folder / "a.txt").unlink()
+    with pytest.raises(InputError):
+        cli.index_build(folder, record="20250101-2")
+    assert [(action, outcome) for action, _, outcome in audited()] == [("build_end", "done"), ("build_end", "failed")]
+    assert audited()[1][1] == "20250101-2"
 
 
 def test_ask_prints_json_of_the_contract(mundap):

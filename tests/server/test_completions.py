@@ -70,15 +70,16 @@ def test_an_answer_has_its_sources_in_text_and_as_annotations(api, address):
     reply = completion.mundap
     text, heading, *sources = choice.message.content.replace("\n\n", "\n").split("\n")
     assert (text, heading) == (reply["answer"], "출처")
-    assert sources == [f"- [{c['n']}] {c['title']}: {address}{c['url']}" for c in reply["citations"]]
+    links = [f"{address}{citation['url']}&version={reply['index_version']}" for citation in reply["citations"]]
+    assert sources == [f"- [{c['n']}] {c['title']}: {link}" for c, link in zip(reply["citations"], links, strict=True)]
     assert (reply["status"], completion.system_fingerprint) == ("answered", reply["index_version"])
     assert len(choice.message.annotations) == len(reply["citations"]) > 0
-    for annotation, citation in zip(choice.message.annotations, reply["citations"], strict=True):
+    for annotation, citation, link in zip(choice.message.annotations, reply["citations"], links, strict=True):
         cited = annotation.url_citation
         assert annotation.type == "url_citation"
         assert choice.message.content[cited.start_index : cited.end_index] == f"[{citation['n']}]"
         assert choice.message.content[: cited.start_index].endswith(f"{citation['quote']} ")
-        assert (cited.url, cited.title) == (f"{address}{citation['url']}", citation["title"])
+        assert (cited.url, cited.title) == (link, citation["title"])
         assert httpx.get(cited.url).status_code == 200
 
 

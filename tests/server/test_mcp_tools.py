@@ -89,7 +89,8 @@ def test_ask_gives_the_answer_of_the_chat_with_whole_addresses(tools, chat, stat
     assert (found["status"], found["answer"]) == (status, answer.text)
     assert [s["citations"] for s in found["sentences"]] == [list(s.citations) for s in answer.sentences]
     for kind, expected in (("citations", answer.citations), ("related", answer.related)):
-        assert [place["url"] for place in found[kind]] == [f"{ADDRESS}{place.url}" for place in expected]
+        links = [f"{ADDRESS}{place.url}&version={chat.version}" for place in expected]
+        assert [place["url"] for place in found[kind]] == links
     for citation in found["citations"]:
         document = chat.document(citation["doc_id"])
         assert citation["quote"] == document.text[citation["start"] : citation["end"]]

@@ -34,15 +34,16 @@ def test_documents_are_listed_with_their_size(client, doc_id):
     found = client.get("/api/documents").json()
     assert found.keys() == {"documents", "index_version"}
     [document] = found["documents"]
-    assert document.keys() == {"doc_id", "title", "digest", "characters", "date", "department"}
+    assert document.keys() == {"doc_id", "title", "digest", "characters", "date", "department", "contact"}
     whole = client.get(f"/api/documents/{quote(doc_id)}").json()
-    assert whole.keys() == {"doc_id", "title", "digest", "text", "index_version", "date", "department"}
+    assert whole.keys() == {"doc_id", "title", "digest", "text", "index_version", "date", "department", "contact"}
     assert whole["doc_id"] == doc_id
     assert len(whole["text"]) == document["characters"]
     assert (whole["title"], whole["digest"]) == (document["title"], document["digest"])
     for described in (document, whole):
         assert described["date"] == "2025-10-29"
         assert described["department"] == "국제협력관 미주아시아협력담당관"
+        assert described["contact"] == "이경림 (044-202-4340)"
 
 
 @pytest.mark.parametrize("name", ["한글 이름.txt", "a folder/b/c d.txt", "50% #1?&+.txt", "<b>\"'.txt"])

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 import httpx
 import pytest
 
+from index.errors import TransientError
+from server import cli
 from server.routes.gate import MAX_BODY_BYTES
 from tests.server.test_cli import check_failed
 
@@ -104,3 +106,23 @@ def test_every_setting_that_is_wrong_is_told_at_once(mundap, monkeypatch):
     check_failed(run, 2)
     for name in wrong:
         assert f"MUNDAP_{name}:" in run.stderr
+
+
+def test_where_the_documents_can_not_be_read_now_what_was_published_is_served(
+    data_dir, settings, free_port, monkeypatch, capsys
+):
+    def fail(*given):
+        raise TransientError("The temporary folder can't be written")
+
+    served = []
+    monkeypatch.setenv("MUNDAP_DATA_DIR", str(data_dir))
+    monkeypatch.setenv("MUNDAP_SOURCE_DIR", str(settings.source_dir))
+    monkeypatch.setattr("index.build.build_if_stale", fail)
+    monkeypatch.setattr("uvicorn.run", lambda app, **address: served.append(address["port"]))
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    cli.serve(port=free_port)
+    assert served == [free_port]
+    assert "The temporary folder can't be written; until then what was published is served" in capsys.readouterr().err
+    (data_dir / "index" / "current").unlink()
+    with pytest.raises(TransientError):
+        cli.serve(port=free_port)

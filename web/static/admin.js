@@ -57,6 +57,7 @@ const ACTIONS = {
   replace: "admin.did_replace",
   remove: "admin.did_remove",
   build: "admin.did_build",
+  build_end: "admin.did_build_end",
   stop_build: "admin.did_stop_build",
   publish: "admin.did_publish",
   roll_back: "admin.did_roll_back",
