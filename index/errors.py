@@ -8,6 +8,7 @@ MundapError
 ├── UsageError            a setting, an option or an address can't be used
 ├── DocumentMissing       no document of that id is in the index
 ├── StaffError            something that the staff asked for can't be done
+├── Refused               a request is not answered now: too many, too slow, or the server is closing
 ├── StorageError          the database can't be reached or written
 ├── GateError             an index was judged and not published
 ├── LanguageModelError    the language model gave no text, or no more of it
@@ -60,6 +61,15 @@ class StaffError(MundapError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class Refused(MundapError):
+    """A request is not answered now. `code` says why in one word, `retry_after` when to try again, in seconds."""
+
+    def __init__(self, code: str, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after = retry_after
 
 
 class StorageError(MundapError):

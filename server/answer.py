@@ -83,8 +83,9 @@ class Answer:
     """One reply. `text` is the whole of it with citation numbers; timings are in milliseconds.
 
     `mode` is "generative" where a language model wrote the sentences, else "extractive": they are the documents' own.
-    `notice` says what went otherwise than it should. `retrieval` and `ranked` keep what the answer was chosen from,
-    best first; they stay on the server.
+    `notice` says what went otherwise than it should. `masked` names the kinds of personal data in the question, which
+    were masked before it was kept. `retrieval` and `ranked` keep what the answer was chosen from, best first; they stay
+    on the server.
     """
 
     id: str
@@ -99,6 +100,7 @@ class Answer:
     confidence: float = 0.0
     mode: Literal["extractive", "generative"] = "extractive"
     notice: Notice | None = None
+    masked: tuple[str, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
     retrieval: Retrieval | None = field(default=None, repr=False)
     ranked: tuple[Candidate, ...] = field(default=(), repr=False)

@@ -1,10 +1,15 @@
 """The web application: the chat, its routes, the headers of every response, and what each error becomes."""
 
+import logging
+import signal
+import threading
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from datetime import datetime
 from importlib import metadata
+from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,24 +20,43 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from index.errors import MundapError
+from index.errors import MundapError, Refused
 from index.publication import Publication
 from server.builds import Builds
 from server.chat import Chat, create_chat
+from server.desk import Desk
 from server.follower import Follower
 from server.framing import frame_ancestors
+from server.limits import Admission, RateLimiter, open_counts, parse_rates
+from server.listening import Drain
 from server.messages import message
+from server.metrics import Metrics
 from server.problems import make_problem, problem_of
+from server.question_log import QuestionLog
 from server.routes import admin, api, completions, health, pages, widget
 from server.routes.api import request_id_of
+from server.routes.gate import Gate
 from server.routes.schemas import Problem
 from server.settings import Settings
 from server.sign_in import SignIn
 from server.storage import Storage
 from server.widget import LoaderArchive, load_loader
 
-MAX_BODY_BYTES = 1_000_000
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text, "content": {"application/problem+json": {}}}
+    for status, text in {
+        400: "Not readable",
+        408: "Too slow",
+        413: "Too large",
+        429: "Too many requests",
+        503: "Not now",
+    }.items()
+}
+_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
+_log = logging.getLogger("mundap")
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
     f"frame-src 'self'; {frame_ancestors(())}; form-action 'self'; base-uri 'none'"
@@ -56,6 +80,13 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     """
     settings = settings or Settings()
     token = settings.admin_token.get_secret_value()
+    metrics = Metrics()
+    counts = open_counts(settings.rate_limit_storage.get_secret_value())
+    limiter = RateLimiter(
+        parse_rates(settings.rate_limit), counts, on_failure=metrics.failures.labels("rate_limit_storage").inc
+    )
+    admission = Admission(settings.concurrency, settings.queue, metrics.queued)
+    drain = Drain(settings.drain_seconds)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -65,31 +96,70 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
         app.state.storage = Storage(settings.database)
         app.state.builds = Builds(settings.data_dir)
         app.state.sign_in = SignIn(token)
+        app.state.admission, app.state.drain, app.state.metrics = admission, drain, metrics
+        log = QuestionLog(
+            app.state.storage, settings.retention_days, settings.keep_questions,
+            metrics.failures.labels("storage").inc, metrics.lost_questions.inc,
+        )  # fmt: skip
+        app.state.question_log, app.state.desk = log, Desk(metrics, log.note)
         app.state.loaders = LoaderArchive(settings.data_dir)
         app.state.loaders.keep(load_loader())
-        follower = Follower(app.state.publication, app.state.chat, partial(setattr, app.state, "chat"))
+
+        def take(chat: Chat) -> None:
+            app.state.chat = chat
+            manifest = chat.index.manifest
+            metrics.serves(manifest.version, datetime.fromisoformat(manifest.created).timestamp())
+
+        take(app.state.chat)
+        app.state.follower = follower = Follower(app.state.publication, app.state.chat, take)
         # A chat that was made from another folder is served as it is.
         follows = app.state.publication.kept_manifest(app.state.chat.version) is not None
         if follows:
             follower.start()
+        _begin_with_signals(drain)
+        log.start()
+        metrics.workers.set(1)
         yield
         if follows:
             follower.stop()
         await run_in_threadpool(app.state.builds.close)
+        await run_in_threadpool(log.stop)
         app.state.storage.close()
+        await limiter.close()
 
     app = FastAPI(title="Mundap", version=metadata.version("mundap"), lifespan=lifespan, docs_url=None, redoc_url=None)
     # Without a token there is nothing for the staff, not even a route that says no.
     for_staff = (admin.page_router, admin.router) if token else ()
     for router in (api.router, completions.router, health.router, pages.router, widget.router, *for_staff):
-        app.include_router(router)
+        # Clients of OpenAI's interface read errors of another shape, which it describes itself.
+        app.include_router(router, responses={} if router is completions.router else _REFUSALS)
     app.mount("/static", _FreshFiles(directory=pages.WEB / "static"), name="static")
     app.add_exception_handler(MundapError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_middleware(GZipMiddleware)
-    app.add_middleware(_Edge, frame_origins=settings.frame_origins)
+    app.add_middleware(
+        Gate, limiter=limiter, admission=admission, drain=drain, budget_seconds=settings.time_budget_seconds
+    )
+    app.add_middleware(_Edge, metrics=metrics, frame_origins=settings.frame_origins)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies.split())
     return app
+
+
+def _begin_with_signals(drain: Drain) -> None:
+    """Let `drain` begin when the process is asked to end, before the handler that is there already does its part."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+
+        def handle(number: int, frame: FrameType | None, before: Any = before) -> None:
+            drain.begin()
+            if callable(before):
+                before(number, frame)
+
+        signal.signal(number, handle)
 
 
 class _FreshFiles(StaticFiles):
@@ -103,10 +173,11 @@ class _FreshFiles(StaticFiles):
 
 
 class _Edge:
-    """Gives each request an id, bounds its body, puts `HEADERS` on its response, and answers where the app failed."""
+    """Gives each request an id, puts `HEADERS` on its response, notes it, and answers where the app failed."""
 
-    def __init__(self, app: ASGIApp, frame_origins: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, frame_origins: tuple[str, ...] = ()) -> None:
         self.app = app
+        self.metrics = metrics
         policy = CONTENT_SECURITY_POLICY.replace(frame_ancestors(()), frame_ancestors(frame_origins))
         self.headers_in_frames = HEADERS | {"Content-Security-Policy": policy}
 
@@ -119,38 +190,48 @@ class _Edge:
             scope = dict(scope, method="GET")
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
-        # A document that staff upload is bounded where it is written to the disk, after their token was looked at.
-        is_upload = scope["method"] == "PUT" and scope["path"].startswith(admin.DOCUMENTS)
-        received = 0
-        started = False
-
-        async def bounded_receive() -> Message:
-            nonlocal received
-            incoming = await receive()
-            received += len(incoming.get("body", b""))
-            if received > MAX_BODY_BYTES and not is_upload:
-                raise HTTPException(413, f"The request is larger than {MAX_BODY_BYTES:,} bytes")
-            return incoming
+        status = 0
+        began = time.perf_counter()
 
         async def send_with_headers(outgoing: Message) -> None:
-            nonlocal started
+            nonlocal status
             if outgoing["type"] == "http.response.start":
-                started = True
+                status = outgoing["status"]
                 headers = self.headers_in_frames if _is_for_frames(scope["path"]) else HEADERS
                 extra = headers | {"X-Request-Id": request_id}
                 if _is_for_staff(scope["path"]):
                     extra["Cache-Control"] = "no-store"
+                if scope.get("scheme") == "https":
+                    extra["Strict-Transport-Security"] = "max-age=31536000"
+                # The loader says that every site may embed it, and the pages for frames are for other sites.
+                is_said = any(name == b"cross-origin-resource-policy" for name, _ in outgoing["headers"])
+                if not is_said and not _is_for_frames(scope["path"]):
+                    extra["Cross-Origin-Resource-Policy"] = "same-origin"
                 outgoing["headers"] += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
             await send(outgoing)
 
-        try:
-            await self.app(scope, bounded_receive, send_with_headers)
-        except Exception as error:
-            # A handler for this in the app would stand outside all middleware, so its response would lack the headers.
-            if started:
-                raise
-            response = _on_error(Request(scope), error)
-            await response(scope, receive, send_with_headers)
+        with bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_headers)
+            except Exception as error:
+                # A handler for this in the app would stand outside all middleware: its response would lack the headers.
+                on_error = _on_http_error if isinstance(error, HTTPException) else _on_error
+                response = on_error(Request(scope), error)
+                if not status:
+                    await response(scope, receive, send_with_headers)
+                elif not isinstance(error, Refused):
+                    raise
+                # Else a client that doesn't take its answer off is left with a part of it.
+            finally:
+                self._note(scope, status, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count and log a request: by its route, since paths, queries and addresses may tell who asked, and what."""
+        route = getattr(scope.get("route"), "path", "/static" if scope["path"].startswith("/static/") else "none")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self.metrics.requests.labels(route, method, status).inc()
+        self.metrics.request_seconds.labels(route).observe(seconds)
+        _log.info("request", extra={"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)})
 
 
 def _is_for_frames(path: str) -> bool:
@@ -170,13 +251,17 @@ _HTTP_CODES = {
 }  # fmt: skip
 _PAGE_TEXTS = {
     "document_not_found": "error.document_not_found", "not_found": "error.not_found",
-    "index_unavailable": "error.index_unavailable", "storage_unavailable": "feedback.failed",
+    "index_unavailable": "error.index_unavailable", "rate_limited": "error.rate_limited", "busy": "error.busy",
+    "timed_out": "error.timed_out", "shutting_down": "error.shutting_down", "storage_unavailable": "feedback.failed",
     "internal_error": "error.internal",
 }  # fmt: skip
 
 
 def _on_error(request: Request, error: Exception) -> Response:
-    return _respond(request, problem_of(error, request_id_of(request)))
+    if isinstance(error, Refused):
+        request.app.state.metrics.refused.labels(error.code).inc()
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Refused) and error.retry_after else None
+    return _respond(request, problem_of(error, request_id_of(request)), headers)
 
 
 def _on_invalid_request(request: Request, error: Any) -> Response:

@@ -30,6 +30,7 @@ from server.answerers.evidence import PASSAGES_WEIGHED, Candidate
 from server.answerers.extractive import Extract, Finding, extract, named_phrase
 from server.answerers.generative import Writer
 from server.answerers.language_model import LanguageModel
+from server.budget import check_budget
 from server.conversation import (
     Turn,
     asker_language,
@@ -41,6 +42,7 @@ from server.conversation import (
     without_greeting,
 )
 from server.messages import message
+from server.privacy import mask
 from server.settings import Settings
 from server.suggestions import next_questions
 
@@ -91,6 +93,7 @@ class Chat:
 
         Raises:
             QuestionError: the question is empty, too long or not text.
+            Refused: the time that the request has is up, or nobody waits for the answer any more.
         """
         started = time.perf_counter()
         question = clean_question(question)
@@ -105,15 +108,18 @@ class Chat:
         if is_noise(question):
             yield from self._notice(AnswerStatus.NOT_FOUND, "reply.not_found", language, history, started)
             return
+        check_budget()
         standalone = standalone_question(question, history)
         retrieval = self.retriever.search(standalone, PASSAGES_WEIGHED, exclude)
+        check_budget()
         found = extract(standalone, retrieval, self.reader)
+        check_budget()
         extractive = self._compose(found, language)
         if self.writer and found.finding is Finding.DIRECT:
-            # All that the language model ever learns of the asker is this question.
-            composed = yield from self._write(self.writer, standalone, found, extractive)
+            # All that the language model ever learns of the asker is this question, without personal data.
+            composed = yield from self._write(self.writer, mask(standalone).text, found, extractive)
         else:
-            composed = yield from _pieces(extractive)
+            composed = yield from pieces(extractive)
         suggestions = next_questions(self.index.manifest.suggestions, composed, [*history, Turn("user", question)])
         total = (time.perf_counter() - started) * 1000
         timings = {
@@ -142,7 +148,7 @@ class Chat:
         total = round((time.perf_counter() - started) * 1000, 2)
         timings = {"embed": 0.0, "search": 0.0, "answer": total, "total": total}
         answer = Answer(_new_id(), status, language, message(language, key), self.version, timings_ms=timings)
-        yield from _pieces(answer)
+        yield from pieces(answer)
         yield replace(answer, suggestions=next_questions(self.index.manifest.suggestions, answer, history))
 
     def _write(
@@ -220,7 +226,8 @@ class Chat:
         )  # fmt: skip
 
 
-def _pieces(answer: Answer) -> Generator[AnswerEvent, None, Answer]:
+def pieces(answer: Answer) -> Generator[AnswerEvent, None, Answer]:
+    """Yield the events of an answer that is there as a whole, but for the last, which is it; return it."""
     yield _beginning(answer)
     yield from _body(answer)
     return answer

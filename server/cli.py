@@ -3,10 +3,9 @@
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
@@ -27,11 +26,14 @@ from index.errors import (
 )
 
 if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
     from index.build import BuildReport
     from index.publication import PublishedIndex
     from server.builds import Build
     from server.chat import Models
     from server.settings import Settings
+    from server.storage import Storage
 
 DONE, NOTHING_FOUND, WRONG_USAGE, UNREADABLE_INPUT, NO_INDEX = range(5)
 _EXIT_CODES: tuple[tuple[type[MundapError], int], ...] = (
@@ -40,6 +42,7 @@ _EXIT_CODES: tuple[tuple[type[MundapError], int], ...] = (
     (GateError, NOTHING_FOUND),
     (InputError, UNREADABLE_INPUT),
     (ModelError, UNREADABLE_INPUT),
+    (StorageError, UNREADABLE_INPUT),
     (PublishedIndexError, NO_INDEX),
 )
 
@@ -55,6 +58,8 @@ eval_app = typer.Typer(help="Grade the answers, and compare two gradings.", no_a
 app.add_typer(eval_app, name="eval")
 train_app = typer.Typer(help="Train what answers, on your own questions.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
+data_app = typer.Typer(help="Export or remove what the database keeps of askers.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 
 Question = Annotated[str, typer.Argument(help="What to ask, in any language.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -87,19 +92,22 @@ def serve(
     """Build the index if it is missing or stale, then serve the chat."""
     import uvicorn
 
+    shared = _share_metrics() if workers > 1 else None
     from index.build import build_if_stale, published_manifest
     from index.publication import Publication
     from index.retriever import Retriever
     from server.app import create_app
     from server.builds import Builds, stamps_below
     from server.chat import Chat
+    from server.listening import server_options
+    from server.start_check import check_start
     from server.suggestion_maker import suggest_questions
 
     # uvicorn ends by raising again the signal that stopped it; having been asked to stop is not a failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     settings = _settings()
     host, port = host or settings.host, port or settings.port
-    _check_address(host, port)
+    check_start(settings, host, port)
     models = _load_models(settings)
     publication = Publication(settings.data_dir, settings.versions_kept)
     report = None
@@ -119,14 +127,22 @@ def serve(
     if report:
         _print_report(report, sys.stderr)
     print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
+    options = server_options(settings)
     if workers == 1:
         chat = Chat(Retriever(index, models.embedder), models.reader, models.writer)
-        uvicorn.run(create_app(settings, chat), host=host, port=port, log_level="warning", server_header=False)
+        uvicorn.run(create_app(settings, chat), host=host, port=port, **options)
     else:
-        app_factory = "server.app:create_app"
-        uvicorn.run(
-            app_factory, factory=True, workers=workers, host=host, port=port, log_level="warning", server_header=False
-        )
+        with shared or nullcontext():
+            uvicorn.run("server.app:create_app", factory=True, workers=workers, host=host, port=port, **options)
+
+
+def _share_metrics() -> "TemporaryDirectory[str]":
+    """Return a folder in which workers add up what they count; it has to be known before anything counts."""
+    from tempfile import TemporaryDirectory
+
+    folder = TemporaryDirectory(prefix="mundap-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder.name
+    return folder
 
 
 @app.command()
@@ -214,11 +230,12 @@ def offer_tools(
         return
     import uvicorn
 
-    from server.app import MAX_BODY_BYTES
+    from server.routes.gate import MAX_BODY_BYTES
+    from server.start_check import check_address
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     host = host or settings.host
-    _check_address(host, port)
+    check_address(host, port)
     open_chat()
     print(f"Mundap offers its tools at http://{host}:{port}/mcp", file=sys.stderr)
     uvicorn.run(server.http_app(host, MAX_BODY_BYTES), host=host, port=port, log_level="warning", server_header=False)
@@ -477,16 +494,45 @@ def _settings() -> "Settings":
     return read_settings()
 
 
-def _check_address(host: str, port: int) -> None:
-    """Find out, before the models are loaded, whether the server can listen there."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        problem = f"Can't listen on {host}:{port} ({error.strerror}); choose another address by --host and --port"
-        raise UsageError(problem) from error
+@data_app.command("export")
+def data_export(
+    kind: Annotated[str, typer.Argument(help="questions, feedback, audit or all.")] = "all",
+) -> None:
+    """Print what is kept, oldest first, as JSON lines. Personal data was masked before it was kept."""
+    import json
+
+    kinds = ("questions", "feedback", "audit")
+    if kind not in (*kinds, "all"):
+        raise UsageError(f"There is nothing called {kind}; export questions, feedback, audit or all")
+    storage = _storage()
+    for name in kinds if kind == "all" else (kind,):
+        for row in storage.export(name):
+            print(json.dumps({"kind": name} | row, ensure_ascii=False))
+    storage.close()
+
+
+@data_app.command("purge")
+def data_purge(
+    days: Annotated[
+        int | None, typer.Option(min=0, help="Remove what is older; 0: everything.  [default: MUNDAP_RETENTION_DAYS]")
+    ] = None,
+    answer: Annotated[str, typer.Option(help="Remove what is kept of this answer alone, by its id.")] = "",
+) -> None:
+    """Remove questions and feedback, and print how many. The audit log stays."""
+    from datetime import UTC, datetime, timedelta
+
+    storage = _storage()
+    kept_days = _settings().retention_days if days is None else days
+    removed = storage.forget_answer(answer) if answer else storage.purge(datetime.now(UTC) - timedelta(days=kept_days))
+    storage.close()
+    print(", ".join(f"{count} {kind}" for kind, count in removed.items()))
+    raise typer.Exit(NOTHING_FOUND if answer and not any(removed.values()) else DONE)
+
+
+def _storage() -> "Storage":
+    from server.storage import Storage
+
+    return Storage(_settings().database)
 
 
 def _check_writable(path: Path | None) -> None:

@@ -41,6 +41,11 @@ class Follower:
         self._stopped.set()
         self._thread.join()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether another version is published, or none that can be told, and the one before is still answered from."""
+        return bool(self._problem)
+
     def look(self) -> None:
         """Hand over a chat on the published version if it is another one than is served, and can be opened."""
         version = ""
@@ -48,6 +53,7 @@ class Follower:
             version = self._publication.current_version()
             if version == self._chat.version:
                 self._problem = self._refused = ""
+                self._try_again_at = 0.0
                 return
             if version == self._refused and time.monotonic() < self._try_again_at:
                 return

@@ -8,6 +8,7 @@ from index.errors import (
     MundapError,
     PublishedIndexError,
     QuestionError,
+    Refused,
     StaffError,
     StorageError,
 )
@@ -22,15 +23,17 @@ _STATUS_AND_CODE: tuple[tuple[type[MundapError], int, str], ...] = (
     (StorageError, 503, "storage_unavailable"),
     (IndexBusy, 409, "index_busy"),
     (StaffError, 422, "invalid_request"),
+    (Refused, 503, "busy"),
 )
 _STATUS_OF_STAFF_CODE = {
     "document_exists": 409, "document_too_large": 413, "format_unknown": 415, "source_unwritable": 503,
     "build_missing": 404, "build_not_running": 409, "build_not_started": 503, "version_missing": 404,
     "version_unusable": 409,
 }  # fmt: skip
+_STATUS_OF_REFUSAL = {"rate_limited": 429, "body_too_slow": 408}
 _TITLES = {
-    401: "Not signed in", 404: "Not found", 405: "Method not allowed", 409: "Conflict", 413: "Too large",
-    415: "Unknown format", 422: "Invalid request", 429: "Too many attempts", 503: "Unavailable",
+    401: "Not signed in", 404: "Not found", 405: "Method not allowed", 408: "Too slow", 409: "Conflict",
+    413: "Too large", 415: "Unknown format", 422: "Invalid request", 429: "Too many requests", 503: "Unavailable",
 }  # fmt: skip
 
 
@@ -44,9 +47,9 @@ def problem_of(error: Exception, request_id: str) -> Problem:
     if isinstance(error, PublishedIndexError):
         _log.error("request %s: %s", request_id, error)
         return make_problem(status, code, "The index can't be used at the moment; try again later", request_id)
-    if isinstance(error, (QuestionError, StaffError)):
+    if isinstance(error, (QuestionError, StaffError, Refused)):
         code = error.code
-        status = _STATUS_OF_STAFF_CODE.get(code, status)
+        status = (_STATUS_OF_REFUSAL if isinstance(error, Refused) else _STATUS_OF_STAFF_CODE).get(code, status)
     return make_problem(status, code, str(error), request_id)
 
 

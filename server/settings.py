@@ -1,6 +1,8 @@
 """Every setting, in one place: its name, default, unit and help. Read from `MUNDAP_…` variables and from `.env`."""
 
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -10,6 +12,7 @@ from index.embedding import BUNDLED
 from index.errors import InputError, UsageError
 from index.publication import VERSIONS_KEPT
 from server.framing import parse_origins
+from server.limits import open_counts, parse_rates
 
 
 class Settings(BaseSettings):
@@ -56,16 +59,49 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr = Field(
         SecretStr(""),
-        description="Database for feedback and audit log, an SQLAlchemy URL: empty for SQLite in the data folder.",
+        description="Database for questions, feedback and audit log, an SQLAlchemy URL: empty for SQLite in the "
+        "data folder.",
+    )
+    keep_questions: bool = Field(
+        True, description="Whether questions are kept, personal data masked, for the staff to see what is asked."
+    )
+    retention_days: int = Field(
+        90, ge=1, le=3_650, description="Days after which questions and feedback are removed from the database."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description='What is logged at least: "info" adds a line for each request.'
     )
     reader: str = Field(
         "",
         description='Model that reads the best passages: empty for the shipped one, "off" for none, '
         "or any sentence-transformers CrossEncoder: a name that a hub knows, or a folder.",
     )
-    rate_limit: str = Field("", description='Not used yet. Requests allowed to one client, such as "60/minute".')
+    rate_limit: str = Field(
+        "",
+        description="Questions, searches, sources and feedback that one client may send, such as "
+        '"60/minute" or "5/second;300/hour"; empty: any number.',
+    )
     rate_limit_storage: SecretStr = Field(
-        SecretStr("memory://"), description="Not used yet. Where rate limits are counted."
+        SecretStr("memory://"),
+        description='Where rate limits are counted: "memory://" for each process by itself, or a Redis that several '
+        'share, such as "redis://:password@host:6379/0".',
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, "
+        'separated by spaces, such as "127.0.0.1 10.0.0.0/8"; empty: none.',
+    )
+    concurrency: int = Field(
+        4, ge=1, le=1_000, description="Questions and searches that each process works on at the same time, at most."
+    )
+    queue: int = Field(
+        32, ge=0, le=10_000, description="Questions and searches that wait in each process, at most; more get 503."
+    )
+    time_budget_seconds: float = Field(
+        30, gt=0, le=3_600, description="Time for one question or search, in seconds, waiting and sending included."
+    )
+    drain_seconds: float = Field(
+        10, ge=0, le=600, description="Time that questions under way have when the server is asked to end, in seconds."
     )
     vector_store: str = Field("faiss", description="Not used yet. Engine of the dense index.")
     title: str = Field("문답", description="Name of the service, as its pages show it.")
@@ -91,6 +127,40 @@ class Settings(BaseSettings):
         if bool(name) != bool(info.data.get("llm_base_url")):
             raise PydanticCustomError("llm_model", "give MUNDAP_LLM_BASE_URL and MUNDAP_LLM_MODEL both, or neither")
         return name
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _check_rates(cls, text: str) -> str:
+        try:
+            parse_rates(text)
+        except ValueError as error:
+            problem = "{text} is no limit; write such as 60/minute or 5/second;300/hour"
+            raise PydanticCustomError("rate_limit", problem, {"text": repr(text[:80])}) from error
+        return text
+
+    @field_validator("rate_limit_storage")
+    @classmethod
+    def _check_rate_limit_storage(cls, url: SecretStr) -> SecretStr:
+        try:
+            open_counts(url.get_secret_value())
+        except ImportError as error:
+            problem = "Redis needs a package; run: pip install -c requirements.lock -e '.[portal]'"
+            raise PydanticCustomError("rate_limit_storage", problem) from error
+        except Exception as error:  # of whichever library reads the address, which may hold a password
+            problem = "it can't be used; write memory:// or such as redis://host:6379/0"
+            raise PydanticCustomError("rate_limit_storage", problem) from error
+        return url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, text: str) -> str:
+        for written in text.split():
+            try:
+                ip_network(written, strict=False)
+            except ValueError as error:
+                problem = "{written} is neither an address nor a network; write such as 127.0.0.1 or 10.0.0.0/8"
+                raise PydanticCustomError("trusted_proxies", problem, {"written": repr(written[:80])}) from error
+        return text
 
     def shown(self) -> dict[str, str]:
         """Return every setting by the name of its variable, secrets masked."""

@@ -1,24 +1,36 @@
-"""What is kept in one database: the feedback of askers, and what the staff did. Without it everything else goes on."""
+"""What is kept in one database: the questions and feedback of askers, and what the staff did.
+
+Without it everything else goes on. Text of askers comes in here masked.
+"""
 
 import logging
+import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Column,
     Connection,
     DateTime,
+    Engine,
+    Float,
     Integer,
     MetaData,
+    NullPool,
+    Select,
     String,
     Table,
+    case,
     create_engine,
     delete,
+    event,
     func,
     insert,
     select,
@@ -26,6 +38,15 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from index.errors import StorageError, UsageError
+
+# No asker waits longer than this for the database, whatever has become of it; and for so long after a failure nobody
+# does, since askers that wait for a database that doesn't answer take the threads that answer others.
+PATIENCE_SECONDS = 3
+TRY_AGAIN_SECONDS = 2.0
+UNANSWERED = ("related", "not_found")
+_MIGRATIONS = Path(__file__).parent / "migrations"
+# Any number that no other program locks the same PostgreSQL database with.
+_MIGRATION_LOCK = 7_237_118
 
 _log = logging.getLogger("mundap")
 _metadata = MetaData()
@@ -48,6 +69,22 @@ _audit = Table(
     Column("subject", String(300), nullable=False),
     Column("outcome", String(40), nullable=False),
 )
+_questions = Table(
+    "questions",
+    _metadata,
+    Column("answer_id", String(32), primary_key=True),
+    Column("asked", DateTime(timezone=True), nullable=False, index=True),
+    Column("question", String(500), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("lang", String(10), nullable=False),
+    Column("mode", String(20), nullable=False),
+    Column("way", String(20), nullable=False),
+    Column("masked", String(200), nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("milliseconds", Float, nullable=False),
+    Column("index_version", String(80), nullable=False),
+)
+_TIMES = {"questions": _questions.c.asked, "feedback": _feedback.c.sent, "audit": _audit.c.at}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +111,39 @@ class AuditEntry:
     outcome: str
 
 
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """A question with its personal data masked, and how it ended; nothing says who asked.
+
+    `way` is "page", "api" or "completions"; `masked` holds the kinds of personal data, separated by spaces.
+    """
+
+    answer_id: str
+    asked: datetime
+    question: str
+    status: str
+    lang: str
+    mode: str
+    way: str
+    masked: str
+    confidence: float
+    milliseconds: float
+    index_version: str
+
+
 class Storage:
-    """The database at an SQLAlchemy URL. Safe to use from several threads."""
+    """The database at an SQLAlchemy URL. Safe to use from several threads and processes."""
 
     def __init__(self, url: str) -> None:
         try:
-            self._engine = create_engine(url, pool_pre_ping=True)
+            self._engine = _open(url)
         except (SQLAlchemyError, ImportError) as error:
             raise UsageError(f"MUNDAP_DATABASE_URL can't be used: {type(error).__name__}; see the README") from error
         self._lock = threading.Lock()
         self._is_prepared = False
+        self._try_again_at = 0.0
+
+    # ----- feedback --------------------------------------------------------------------------------------------------
 
     def keep_feedback(self, feedback: Feedback) -> None:
         """Keep `feedback` instead of what was said of the same answer before.
@@ -92,20 +152,18 @@ class Storage:
             StorageError: the database can't be reached or written; nothing is kept.
         """
         row = asdict(feedback) | {"sent": datetime.now(UTC)}
-        try:
-            self._prepare()
-            with self._engine.begin() as connection:
-                connection.execute(delete(_feedback).where(_feedback.c.answer_id == feedback.answer_id))
-                connection.execute(insert(_feedback).values(row))
-        except (SQLAlchemyError, OSError) as error:
-            _log.error("feedback can't be kept: %s", error)
-            raise StorageError("The feedback can't be kept at the moment; try again later") from error
+        with self._writing("The feedback can't be kept at the moment; try again later") as connection:
+            connection.execute(delete(_feedback).where(_feedback.c.answer_id == feedback.answer_id))
+            connection.execute(insert(_feedback).values(row))
 
     def feedback(self) -> list[Feedback]:
-        """Return all that is kept, the newest first."""
-        self._prepare()
+        """Return all that is kept, the newest first.
+
+        Raises:
+            StorageError: the database can't be read.
+        """
         columns = [column for column in _feedback.c if column.name != "sent"]
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [Feedback(*row) for row in connection.execute(select(*columns).order_by(_feedback.c.sent.desc()))]
 
     def feedback_page(self, first: int, count: int) -> list[tuple[datetime, Feedback]]:
@@ -130,6 +188,8 @@ class Storage:
             counts = {bool(helpful): count for helpful, count in rows}
         return counts.get(True, 0), counts.get(False, 0)
 
+    # ----- what the staff did ----------------------------------------------------------------------------------------
+
     def keep_audit(self, action: str, subject: str, outcome: str) -> None:
         """Keep what the staff did, with the time.
 
@@ -138,12 +198,11 @@ class Storage:
         """
         row = {"at": datetime.now(UTC), "action": action[:20], "subject": subject[:300], "outcome": outcome[:40]}
         try:
-            self._prepare()
-            with self._engine.begin() as connection:
+            with self._writing("The audit log can't be written at the moment") as connection:
                 connection.execute(insert(_audit).values(row))
-        except (SQLAlchemyError, OSError) as error:
-            _log.error("%s of %r (%s) can't be kept in the audit log: %s", action, subject, outcome, error)
-            raise StorageError("The audit log can't be written at the moment") from error
+        except StorageError:
+            _log.error("%s of %r (%s) can't be kept in the audit log", action, subject, outcome)
+            raise
 
     def audit_page(self, first: int, count: int) -> tuple[list[AuditEntry], int]:
         """Return `count` entries of the audit log, the newest first, from number `first` on; and how many there are.
@@ -157,27 +216,189 @@ class Storage:
             entries = [AuditEntry(_in_utc(at), *row) for at, *row in connection.execute(newest)]
             return entries, connection.execute(select(func.count()).select_from(_audit)).scalar_one()
 
+    # ----- questions -------------------------------------------------------------------------------------------------
+
+    def keep_questions(self, questions: Iterable[AskedQuestion]) -> None:
+        """Keep `questions`; one that is kept already, by an attempt whose end was not seen, is kept once.
+
+        Raises:
+            StorageError: the database can't be reached or written; none of them is kept.
+        """
+        rows = [asdict(question) | {"question": question.question[:500]} for question in questions]
+        with self._writing("Questions can't be kept at the moment") as connection:
+            ids = [row["answer_id"] for row in rows]
+            connection.execute(delete(_questions).where(_questions.c.answer_id.in_(ids)))
+            connection.execute(insert(_questions), rows)
+
+    def questions_page(
+        self, first: int, count: int, statuses: Collection[str] = ()
+    ) -> tuple[list[tuple[AskedQuestion, bool | None]], int]:
+        """Return `count` questions from number `first` on and how many there are; those without an answer come first.
+
+        Each comes with whether its asker said that the answer helped, or None. The newest come before older ones.
+        With `statuses` only those that ended so.
+
+        Raises:
+            StorageError: the database can't be read.
+        """
+        matches = _questions.c.status.in_(statuses) if statuses else _questions.c.status.is_not(None)
+        is_answered = case((_questions.c.status.in_(UNANSWERED), 0), else_=1)
+        found = (
+            self._questions_with_feedback()
+            .where(matches)
+            .order_by(is_answered, _questions.c.asked.desc())
+            .offset(first)
+            .limit(count)
+        )
+        with self._reading() as connection:
+            total = connection.execute(select(func.count()).select_from(_questions).where(matches)).scalar_one()
+            return [_read_question(row) for row in connection.execute(found)], total
+
+    def each_question(self) -> Iterator[tuple[AskedQuestion, bool | None]]:
+        """Yield every question that is kept, in the order of `questions_page`, without holding all in memory.
+
+        Raises:
+            StorageError: the database can't be read.
+        """
+        first, count = 0, 1_000
+        while True:
+            page, _ = self.questions_page(first, count)
+            yield from page
+            if len(page) < count:
+                return
+            first += count
+
+    def _questions_with_feedback(self) -> Select[Any]:
+        columns = [_questions.c[field.name] for field in fields(AskedQuestion)]
+        said = _feedback.c.answer_id == _questions.c.answer_id
+        return select(*columns, _feedback.c.helpful).join(_feedback, said, isouter=True)
+
+    # ----- all of it -------------------------------------------------------------------------------------------------
+
+    def export(self, kind: str) -> Iterator[dict[str, Any]]:
+        """Yield every row of "questions", "feedback" or "audit", the oldest first, with its columns by name.
+
+        Raises:
+            StorageError: the database can't be read.
+        """
+        table = _metadata.tables[kind]
+        with self._reading() as connection:
+            for row in connection.execution_options(yield_per=1_000).execute(select(table).order_by(_TIMES[kind])):
+                yield {
+                    name: _in_utc(value).isoformat() if isinstance(value, datetime) else value
+                    for name, value in row._mapping.items()
+                }
+
+    def purge(self, before: datetime) -> dict[str, int]:
+        """Remove questions and feedback from before `before`; return how many of each. The audit log stays.
+
+        Raises:
+            StorageError: the database can't be written; nothing is removed.
+        """
+        return self._remove({_questions: _questions.c.asked < before, _feedback: _feedback.c.sent < before})
+
+    def forget_answer(self, answer_id: str) -> dict[str, int]:
+        """Remove the question and the feedback of one answer; return how many of each there were.
+
+        Raises:
+            StorageError: the database can't be written; nothing is removed.
+        """
+        return self._remove({table: table.c.answer_id == answer_id for table in (_questions, _feedback)})
+
+    def _remove(self, conditions: dict[Table, Any]) -> dict[str, int]:
+        with self._writing("Nothing can be removed at the moment; try again later") as connection:
+            return {t.name: connection.execute(delete(t).where(c)).rowcount for t, c in conditions.items()}
+
+    # ----- the database ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self, problem: str) -> Iterator[Connection]:
+        with self._telling("written", problem):
+            self._prepare()
+            with self._engine.begin() as connection:
+                yield connection
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        try:
+        with self._telling("read", "The database can't be read at the moment; try again later"):
             self._prepare()
             with self._engine.connect() as connection:
                 yield connection
+
+    @contextmanager
+    def _telling(self, done: str, problem: str) -> Iterator[None]:
+        if time.monotonic() < self._try_again_at:
+            raise StorageError(problem)
+        try:
+            yield
         except (SQLAlchemyError, OSError) as error:
-            _log.error("the database can't be read: %s", error)
-            raise StorageError("The database can't be read at the moment; try again later") from error
+            # Whatever comes back may be another database, or one that lacks the tables.
+            self._is_prepared = False
+            self._try_again_at = time.monotonic() + TRY_AGAIN_SECONDS
+            _log.error("the database can't be %s: %s", done, _without_values(error))
+            raise StorageError(problem) from error
 
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()
 
     def _prepare(self) -> None:
+        """Bring the tables up to date. Of several processes one does it, and the others wait."""
         with self._lock:
-            if not self._is_prepared:
-                if self._engine.url.get_backend_name() == "sqlite" and (database := self._engine.url.database):
-                    Path(database).parent.mkdir(parents=True, exist_ok=True)
-                _metadata.create_all(self._engine)
-                self._is_prepared = True
+            if self._is_prepared:
+                return
+            if time.monotonic() < self._try_again_at:
+                raise OSError("it could not be reached a moment ago")
+            if self._engine.url.get_backend_name() == "sqlite" and (database := self._engine.url.database):
+                Path(database).parent.mkdir(parents=True, exist_ok=True)
+            with self._engine.begin() as connection:
+                if connection.dialect.name == "sqlite":
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                elif connection.dialect.name == "postgresql":
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+                _migrate(connection)
+            self._is_prepared = True
+
+
+def _open(url: str) -> Engine:
+    backend = url.partition(":")[0].partition("+")[0]
+    if backend == "postgresql":
+        options = f"-c statement_timeout={PATIENCE_SECONDS * 1000} -c lock_timeout={PATIENCE_SECONDS * 1000}"
+        given = {"connect_timeout": PATIENCE_SECONDS, "options": options, "application_name": "mundap"}
+        return create_engine(
+            url, pool_pre_ping=True, pool_timeout=PATIENCE_SECONDS, hide_parameters=True, connect_args=given
+        )
+    if backend != "sqlite":
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    # A connection that stays open would go on writing to a file that was moved away or replaced.
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": PATIENCE_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def read_beside_writing(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    return engine
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _without_values(error: Exception) -> str:
+    """Return what went wrong without what was to be written, which people typed."""
+    return str(getattr(error, "orig", None) or type(error).__name__)
+
+
+def _read_question(row: Any) -> tuple[AskedQuestion, bool | None]:
+    answer_id, asked, *rest, helpful = row
+    return AskedQuestion(answer_id, _in_utc(asked), *rest), helpful
 
 
 def _in_utc(time: datetime) -> datetime:

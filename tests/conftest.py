@@ -24,6 +24,7 @@ from server.suggestion_maker import suggest_questions
 REPO = Path(__file__).resolve().parents[1]
 
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("thorough", deadline=None, derandomize=True, database=None, max_examples=4_000)
 hypothesis.settings.load_profile("repeatable")
 
 
@@ -133,7 +134,8 @@ def doc_id(chat: Chat) -> str:
 @pytest.fixture
 def data_dir(settings: Settings, tmp_path: Path) -> Path:
     """A copy of the data directory, to be spoilt."""
-    return shutil.copytree(settings.data_dir, tmp_path / "data", symlinks=True)
+    without_database = shutil.ignore_patterns("mundap.sqlite*")
+    return shutil.copytree(settings.data_dir, tmp_path / "data", symlinks=True, ignore=without_database)
 
 
 @pytest.fixture

@@ -27,3 +27,16 @@ def installed():
 
 def normal(name):
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_digests_are_those_of_the_versions_in_the_lock():
+    lock = (REPO / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    hashed = (REPO / "requirements.hashed.lock").read_text(encoding="utf-8").replace("\\\n", "").splitlines()
+    # Names are normalised there, versions and markers aren't.
+    assert {pinned(line) for line in hashed} == {pinned(line) for line in lock}
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", line) for line in hashed)
+
+
+def pinned(line):
+    name, _, version = line.split()[0].partition("==")
+    return normal(name), version

@@ -3,14 +3,17 @@
 There is no cookie, so no other site can do anything in the name of whoever is signed in.
 """
 
+import csv
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any, BinaryIO
+from itertools import chain
+from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -19,6 +22,7 @@ from index.build import published_manifest
 from index.errors import MundapError, PublishedIndexError, StaffError, StorageError
 from index.loaders import LOADERS
 from index.publication import Manifest, Publication
+from server.answer import AnswerStatus
 from server.builds import BuildRecord, Builds
 from server.conversation import printable
 from server.messages import catalogue
@@ -36,6 +40,8 @@ from server.routes.admin_schemas import (
     LatestBuild,
     PageNumber,
     PublishResponse,
+    QuestionModel,
+    QuestionsResponse,
     SourceFileModel,
     SourceFilesResponse,
     UploadResponse,
@@ -48,7 +54,7 @@ from server.routes.schemas import Problem
 from server.settings import Settings
 from server.sign_in import SignIn
 from server.source_folder import SourceFolder
-from server.storage import Storage
+from server.storage import UNANSWERED, Storage
 
 PREFIX = "/api/admin"
 DOCUMENTS = f"{PREFIX}/documents/"
@@ -85,7 +91,7 @@ router = APIRouter(prefix=PREFIX, dependencies=[Depends(require_token)], respons
 @page_router.get("/admin")
 def admin_page(request: Request) -> Response:
     """Show the page where staff sign in; it holds nothing but its own texts."""
-    shown_by_script = ("admin.", "feedback.")
+    shown_by_script = ("admin.", "feedback.", "status.")
     shown = {key: text for key, text in catalogue(page_language(request)).items() if key.startswith(shown_by_script)}
     messages_json = json.dumps(shown, ensure_ascii=False).replace("<", "\\u003c")
     return render(request, "admin.html", here="/admin", messages_json=messages_json)
@@ -110,7 +116,7 @@ def list_files(request: Request) -> SourceFilesResponse:
     )
 
 
-@router.put("/documents/{doc_id:path}")
+@router.put("/documents/{doc_id:path}", responses={404: _PROBLEMS[422], 415: _PROBLEMS[422]})
 async def upload(request: Request, doc_id: str, replace: bool = False) -> UploadResponse:
     """Put the body into the source folder as `doc_id`. A file of that name is replaced only with `replace=true`."""
     settings = _settings(request)
@@ -141,7 +147,7 @@ async def upload(request: Request, doc_id: str, replace: bool = False) -> Upload
     return UploadResponse(audited=audited, doc_id=name, size=size, replaced=replaced)
 
 
-@router.delete("/documents/{doc_id:path}")
+@router.delete("/documents/{doc_id:path}", responses={404: _PROBLEMS[422]})
 def remove(request: Request, doc_id: str) -> Action:
     """Remove a file from the source folder. Answers know it until the index is built anew."""
     with _audited_on_failure(request, "remove", doc_id):
@@ -182,7 +188,7 @@ def start_build(request: Request, body: BuildRequest) -> BuildStarted:
     return BuildStarted(audited=audited, build=BuildModel.of(record))
 
 
-@router.delete("/builds/{build_id}")
+@router.delete("/builds/{build_id}", responses={404: _PROBLEMS[422]})
 def stop_build(request: Request, build_id: str) -> Action:
     """Stop a build that is running; nothing of it stays."""
     with _audited_on_failure(request, "stop_build", build_id):
@@ -227,6 +233,51 @@ def publish(request: Request, version: str) -> PublishResponse:
 
 
 # ----- what is kept in the database ----------------------------------------------------------------------------------
+
+
+@router.get("/questions")
+def list_questions(
+    request: Request,
+    page: Annotated[PageNumber, Query()] = 1,
+    status: Annotated[Literal["", "unanswered"] | AnswerStatus, Query()] = "",
+) -> QuestionsResponse:
+    """Show one page of the questions that were asked: those without an answer first, newer ones before older ones."""
+    statuses = UNANSWERED if status == "unanswered" else (status,) if status else ()
+    found, total = _storage(request).questions_page((page - 1) * ENTRIES_A_PAGE, ENTRIES_A_PAGE, statuses)
+    settings = _settings(request)
+    return QuestionsResponse(
+        total=total, keeps_questions=settings.keep_questions, retention_days=settings.retention_days,
+        questions=[QuestionModel.of(*one) for one in found],
+    )  # fmt: skip
+
+
+@router.get("/questions/export", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+def export_questions(request: Request) -> Response:
+    """Return every question that is kept as CSV for a spreadsheet, in the order of the list."""
+    questions = _storage(request).each_question()
+    # Before anything is sent, so that a database that is gone is told by a status.
+    first = next(questions, None)
+    names = list(QuestionModel.model_fields)
+    rows = (QuestionModel.of(*one).model_dump(mode="json") for one in chain([first] if first else [], questions))
+    _keep_audit(request, "export", "questions", "done")
+    headers = {"Content-Disposition": 'attachment; filename="questions.csv"'}
+    return StreamingResponse(_csv(names, rows), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _csv(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yield lines that begin with a byte order mark, by which spreadsheets know UTF-8."""
+    line = io.StringIO()
+    writer = csv.writer(line)
+    for cells in chain([["\ufeff" + names[0], *names[1:]]], ([row[name] for name in names] for row in rows)):
+        writer.writerow(map(_cell, cells))
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()
+
+
+def _cell(value: Any) -> Any:
+    # What begins like a formula is run by a spreadsheet that opens the file.
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 @router.get("/feedback")

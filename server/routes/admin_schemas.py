@@ -1,5 +1,6 @@
 """The wire types of what the staff ask for and get."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from index.publication import Manifest
 from server.builds import BuildRecord, Evaluation
 from server.source_folder import FileState, ListedFile
-from server.storage import AuditEntry, Feedback
+from server.storage import AskedQuestion, AuditEntry, Feedback
 
 MOST_NAMES = 500
 _KINDS = ("added", "changed", "removed", "renamed", "unchanged", "skipped")
@@ -250,6 +251,37 @@ class FeedbackResponse(BaseModel):
     helpful: int
     not_helpful: int
     feedback: list[FeedbackModel]
+
+
+class QuestionModel(BaseModel):
+    """A question, personal data masked, how it ended, and whether its asker said that the answer helped."""
+
+    answer_id: str
+    asked: datetime
+    question: str
+    status: str
+    lang: str
+    mode: str
+    way: str
+    masked: str
+    confidence: float
+    milliseconds: float
+    index_version: str
+    helpful: bool | None
+
+    @classmethod
+    def of(cls, question: AskedQuestion, helpful: bool | None) -> "QuestionModel":
+        """Return the wire form of `question`."""
+        return cls(**asdict(question), helpful=helpful)
+
+
+class QuestionsResponse(BaseModel):
+    """One page of the questions that are kept: those without an answer first, newer ones before older ones."""
+
+    total: int
+    keeps_questions: bool
+    retention_days: int
+    questions: list[QuestionModel]
 
 
 class AuditModel(BaseModel):

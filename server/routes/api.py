@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from server.answer import Answer, AnswerBegun, AnswerEvent, AnswerSentence, Citation
 from server.chat import Chat
 from server.conversation import clean_question, printable
+from server.desk import ChatAtDesk, Desk
 from server.problems import problem_of
 from server.routes.schemas import (
     ChatRequest,
@@ -37,9 +38,14 @@ router = APIRouter(prefix="/api", responses={422: _PROBLEM, 503: _PROBLEM})
 def chat_of(request: Request) -> Chat:
     """Return the chat of the running app. A request has one from its beginning to its end, whatever is published."""
     if not hasattr(request.state, "chat"):
-        request.state.chat = request.app.state.chat
+        way = "completions" if request.url.path.startswith("/v1/") else "api" if _is_api(request) else "page"
+        request.state.chat = ChatAtDesk(request.app.state.chat, request.app.state.desk, way)
     chat: Chat = request.state.chat
     return chat
+
+
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
 
 
 def request_id_of(request: Request) -> str:
@@ -96,14 +102,17 @@ def feedback(request: Request, body: FeedbackRequest) -> Response:
 
 
 def keep_feedback(request: Request, body: FeedbackRequest) -> None:
-    """Keep feedback with its texts made printable.
+    """Keep feedback with its texts made printable and personal data in them masked.
 
     Raises:
         StorageError: see `Storage.keep_feedback`.
     """
     storage: Storage = request.app.state.storage
-    texts = {name: printable(text) for name, text in body.model_dump(include={"comment", "question"}).items()}
+    desk: Desk = request.app.state.desk
+    said = body.model_dump(include={"comment", "question"})
+    texts = {name: desk.masked(printable(text)).text for name, text in said.items()}
     storage.keep_feedback(Feedback(body.answer_id, body.helpful, body.reason, **texts))
+    desk.metrics.feedback.labels(str(body.helpful).lower()).inc()
 
 
 @router.get("/search")

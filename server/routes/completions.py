@@ -150,6 +150,8 @@ class _Message:
         pieces = [] if answer.sentences else [answer.text]
         if answer.notice:
             pieces.append(f"\n\n{answer.notice.text}")
+        if answer.masked:
+            pieces.append(f"\n\n{message(answer.lang, 'chat.masked')}")
         sources = [f"- [{c.n}] {c.title}: {self._link(c)}" for c in answer.citations]
         near = [f"- {' '.join(r.text.split())} ({r.title}: {self._link(r)})" for r in answer.related]
         for heading, lines in (("chat.sources", sources), ("chat.related", near)):

@@ -1,19 +1,75 @@
-"""Whether the server lives, and whether it can answer."""
+"""Whether the server lives, whether it can answer, and what it counts."""
+
+import asyncio
+import logging
+import time
 
 from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse, Response
+from pydantic import BaseModel
 
-from server.routes.api import chat_of
+from index.errors import PublishedIndexError
+from server.budget import shutting_down
+from server.chat import Chat
+from server.follower import Follower
+from server.metrics import CONTENT_TYPE, Metrics
+from server.question_log import QuestionLog
+from server.routes.schemas import Problem
+
+# A search of its own, so often at most, tells whether the index can be used.
+_TRY_EVERY_SECONDS = 10.0
+_log = logging.getLogger("mundap")
 
 router = APIRouter()
 
 
+class Readiness(BaseModel):
+    """The server can answer. `problems` are what it does so without, or in spite of.
+
+    `published_index`: another version is published, which can't be opened. `storage`: the database can't be written.
+    """
+
+    status: str
+    index_version: str
+    problems: list[str]
+
+
 @router.get("/healthz")
-def alive() -> dict[str, str]:
+async def alive() -> dict[str, str]:
     """Answer as long as the process does."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
-def ready(request: Request) -> dict[str, str]:
-    """Answer once an index is loaded; the app doesn't start without one."""
-    return {"status": "ok", "index_version": chat_of(request).version}
+@router.get("/readyz", responses={503: {"model": Problem, "content": {"application/problem+json": {}}}})
+async def ready(request: Request) -> Readiness:
+    """Answer while questions can be answered: the index was searched lately, and the server is not ending.
+
+    Raises:
+        Refused: the server is ending.
+        PublishedIndexError: the index can't be searched.
+    """
+    state = request.app.state
+    if state.drain.has_begun:
+        raise shutting_down()
+    chat: Chat = state.chat
+    if time.monotonic() >= getattr(state, "try_again_at", 0.0):
+        state.try_again_at = time.monotonic() + _TRY_EVERY_SECONDS
+        try:
+            await asyncio.to_thread(chat.retriever.search, "ready?", 1)
+        except Exception as error:  # whatever a file that is gone makes a library raise
+            state.try_again_at = 0.0
+            _log.exception("the index can't be searched")
+            raise PublishedIndexError(f"The index can't be searched: {type(error).__name__}") from error
+    log: QuestionLog = state.question_log
+    follower: Follower = state.follower
+    problems = [
+        name for name, is_there in (("published_index", follower.is_behind), ("storage", log.is_failing)) if is_there
+    ]
+    return Readiness(status="degraded" if problems else "ok", index_version=chat.version, problems=problems)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(request: Request) -> Response:
+    """Return what is counted, for Prometheus."""
+    counted: Metrics = request.app.state.metrics
+    return Response(counted.exposition(), media_type=CONTENT_TYPE)

@@ -177,6 +177,8 @@ def render(
         "lang": language, "languages": LANGUAGES, "t": text, "long_date": long_date, "in_language": in_language,
         "title": request.app.state.settings.title, "theme": "auto", "history_json": "[]",
         "site_lang": written_language(request.app.state.settings.title),
+        "keeps_questions": request.app.state.settings.keep_questions,
+        "retention_days": request.app.state.settings.retention_days,
     }  # fmt: skip
     response = _templates.TemplateResponse(request, template, page | values, status_code=status_code)
     if remembers_language and request.query_params.get("lang") == language:

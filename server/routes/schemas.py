@@ -132,6 +132,7 @@ class ChatResponse(BaseModel):
     related: list[RelatedModel]
     suggestions: list[str]
     confidence: float
+    masked: Annotated[list[str], Field(description="Kinds of personal data in the question; it is kept without them")]
     index_version: str
     timings_ms: dict[str, float]
 
@@ -156,6 +157,7 @@ class ChatResponse(BaseModel):
             ],
             suggestions=list(answer.suggestions),
             confidence=round(answer.confidence, 4),
+            masked=list(answer.masked),
             index_version=answer.index_version,
             timings_ms=answer.timings_ms,
         )  # fmt: skip

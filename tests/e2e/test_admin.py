@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from datetime import UTC, datetime
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -13,7 +14,7 @@ from server.app import create_app
 from server.builds import Evaluation, Gate
 from server.chat import Chat
 from server.messages import LANGUAGES, catalogue
-from server.storage import Feedback
+from server.storage import AskedQuestion, Feedback
 from tests.e2e.conftest import running
 from tests.e2e.test_accessibility import DESK, SETTLED, check
 
@@ -46,6 +47,14 @@ def office(settings, chat, tmp_path_factory):
             app.state.storage.keep_feedback(
                 Feedback(f"{number:032x}", number % 3 == 0, "wrong" if number % 3 else "", HOSTILE * (number % 2))
             )
+        statuses = ["answered", "not_found", "related"]
+        app.state.storage.keep_questions(
+            AskedQuestion(
+                f"{number:032x}", datetime(2026, 3, 1, tzinfo=UTC), f"{number} {HOSTILE}", statuses[number % 3], "ko",
+                "extractive", "page", "", 0.5, 210.0, "2026",
+            )
+            for number in range(30)
+        )  # fmt: skip
         yield own, app, address
 
 
@@ -222,7 +231,7 @@ def test_a_document_is_removed_by_keyboard_after_asking(signed_in, office):
 
 def test_every_section_can_be_reached_by_keyboard(signed_in):
     page = signed_in()
-    for name in ("index", "feedback", "audit", "documents"):
+    for name in ("index", "questions", "feedback", "audit", "documents"):
         link = page.locator(f".sections a[href='#{name}']")
         link.focus()
         page.keyboard.press("Enter")
@@ -240,13 +249,30 @@ def test_feedback_is_paged_and_markup_in_it_is_text(signed_in):
     assert page.locator("#workplace img").count() == 0
 
 
+def test_questions_without_an_answer_come_first_and_all_can_be_downloaded(signed_in):
+    page = signed_in("#questions")
+    rows = page.locator("#question-rows li")
+    expect(rows).to_have_count(25)
+    expect(rows.first).not_to_contain_text(catalogue("ko")["status.answered"])
+    expect(rows.first).to_contain_text(HOSTILE)
+    page.get_by_role("button", name=text("after")).click()
+    expect(rows).to_have_count(5)
+    page.locator("#filter-status").select_option("answered")
+    expect(rows).to_have_count(10)
+    assert page.locator("#workplace img").count() == 0
+    with page.expect_download() as download:
+        page.locator("#questions-export").click()
+    assert download.value.suggested_filename == "questions.csv"
+    assert len(download.value.path().read_text(encoding="utf-8-sig").splitlines()) == 31
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESK, {"width": 320, "height": 640}], ids=["desk", "320"])
 def test_every_section_in_each_scheme_and_size(open_page, signed_in, office, scheme, viewport):
     start = open_page(f"{office[2]}/admin", color_scheme=scheme, viewport=viewport)
     check(start)
     page = signed_in(color_scheme=scheme, viewport=viewport)
-    for name in ("documents", "index", "feedback", "audit"):
+    for name in ("documents", "index", "questions", "feedback", "audit"):
         page.locator(f".sections a[href='#{name}']").click()
         expect(page.locator(f"#section-{name}")).to_be_visible()
         page.wait_for_load_state("networkidle")

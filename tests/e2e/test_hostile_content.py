@@ -145,7 +145,7 @@ def test_questions_histories_and_addresses(open_page, site):
         ask(page, payload)
         assert_nothing_ran(page)
     stored = [{"question": payload, "reply": hostile_reply(payload)} for payload in PAYLOADS]
-    page.evaluate("turns => sessionStorage.setItem('mundap.turns.2', JSON.stringify(turns))", stored)
+    page.evaluate("turns => sessionStorage.setItem('mundap.turns.3', JSON.stringify(turns))", stored)
     page.reload()
     assert page.locator(".turn").count() == len(PAYLOADS)
     assert page.locator("main a[href^='javascript:'], main a[href^='data:'], main a[href^='//']").count() == 0
@@ -184,6 +184,6 @@ def hostile_reply(payload):
         "id": payload, "status": "answered", "lang": "ko", "mode": payload, "answer": payload,
         "sentences": [{"text": payload, "citations": [1]}],
         "citations": [{"n": 1, "quote": payload, "focus": [0, 3], "date": "", "department": payload, **place}],
-        "related": [{"text": payload, **place}], "suggestions": [payload], "confidence": 1, "index_version": payload,
-        "timings_ms": {},
+        "related": [{"text": payload, **place}], "suggestions": [payload], "confidence": 1, "masked": [payload],
+        "index_version": payload, "timings_ms": {},
     }  # fmt: skip

@@ -1,10 +1,15 @@
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from index.assembly import Progress
@@ -12,6 +17,7 @@ from index.embedding import BUNDLED, Embedder, load_embedder
 from server.app import create_app
 from server.chat import Chat
 from server.cli import main
+from server.listening import server_options
 from server.settings import Settings
 from tests.conftest import REPO
 
@@ -57,3 +63,28 @@ def mundap(
         return subprocess.CompletedProcess(["mundap", *arguments], int(str(code or 0)), out, err)
 
     return run
+
+
+@contextmanager
+def listening(app: FastAPI, settings: Settings) -> Iterator[tuple[uvicorn.Server, str]]:
+    """Serve `app` from a thread of this process, by the options that the command has; yield server and address."""
+    # Whoever runs this process says how it logs.
+    options = server_options(settings) | {"log_config": None}
+    server = uvicorn.Server(uvicorn.Config(app, port=0, **options))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield server, f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, "it did not happen"
+        time.sleep(0.01)

@@ -1,5 +1,7 @@
 import asyncio
+import csv
 import html
+import io
 import json
 import os
 import re
@@ -10,6 +12,7 @@ import sys
 import time
 import unicodedata
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
@@ -20,13 +23,14 @@ from pydantic import SecretStr
 from index.errors import InputError
 from index.loaders import LOADERS, MAX_FILE_BYTES
 from index.publication import Publication
-from server.app import HEADERS, MAX_BODY_BYTES, create_app
+from server.app import HEADERS, create_app
 from server.builds import BUILDS_KEPT, Builds, BuildState, Evaluation, Gate
 from server.messages import catalogue
 from server.routes import admin
+from server.routes.gate import MAX_BODY_BYTES
 from server.settings import Settings
 from server.sign_in import FAILURES_ALLOWED, WINDOW_SECONDS, SignIn
-from server.storage import Feedback, Storage
+from server.storage import AskedQuestion, Feedback, Storage
 
 SESAME = "sesame-öffne-dich"
 SIGNED_IN = {"Authorization": f"Bearer {SESAME}".encode()}
@@ -53,7 +57,8 @@ def folder(staff_settings):
 
 
 def files_in(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    paths = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("mundap.sqlite-")]
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 def states(staff):
@@ -578,7 +583,7 @@ def test_a_lost_database_stops_no_action_and_is_told(staff_settings, chat, folde
         assert (response.status_code, response.json()["audited"]) == (200, False)
         assert (folder / "a.txt").exists()
         assert "upload of 'a.txt' (done) can't be kept in the audit log" in caplog.text
-        for path in ("audit", "feedback"):
+        for path in ("audit", "feedback", "questions", "questions/export"):
             assert code_of(staff.get(f"/api/admin/{path}")) == (503, "storage_unavailable")
 
 
@@ -598,6 +603,37 @@ def test_feedback_is_shown_newest_first_and_paged(staff, tmp_path):
         assert code_of(staff.get(f"/api/admin/feedback?page={page}")) == (422, "invalid_request")
 
 
+def asked(number, status, question="질문"):
+    when = datetime(2026, 3, 1, 0, number, tzinfo=UTC)
+    return AskedQuestion(f"{number:032x}", when, question, status, "ko", "extractive", "api", "", 0.5, 9.0, "2026")
+
+
+def test_questions_without_an_answer_are_shown_first(staff):
+    count = admin.ENTRIES_A_PAGE + 5
+    staff.app.state.storage.keep_questions(asked(n, "answered" if n % 2 else "not_found") for n in range(count))
+    staff.app.state.storage.keep_feedback(Feedback(f"{28:032x}", helpful=True))
+    first = staff.get("/api/admin/questions").json()
+    assert (first["total"], first["keeps_questions"], first["retention_days"]) == (count, True, 90)
+    assert [one["status"] for one in first["questions"][:16]] == ["not_found"] * 15 + ["answered"]
+    assert [one["helpful"] for one in first["questions"][:2]] == [True, None]
+    assert len(staff.get("/api/admin/questions?page=2").json()["questions"]) == 5
+    assert staff.get("/api/admin/questions?status=unanswered").json()["total"] == 15
+    assert staff.get("/api/admin/questions?status=smalltalk").json()["questions"] == []
+    assert code_of(staff.get("/api/admin/questions?status=none")) == (422, "invalid_request")
+
+
+def test_questions_are_exported_for_spreadsheets_without_formulas(staff):
+    hostile = ["=HYPERLINK(1)", "+1", "-1", "@x", 'a "b", c\nd', "질문"]
+    staff.app.state.storage.keep_questions(asked(n, "answered", text) for n, text in enumerate(hostile))
+    response = staff.get("/api/admin/questions/export")
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    assert response.headers["content-disposition"] == 'attachment; filename="questions.csv"'
+    assert response.content.startswith(b"\xef\xbb\xbfanswer_id,")
+    rows = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
+    assert [row["question"] for row in reversed(rows)] == ["'=HYPERLINK(1)", "'+1", "'-1", "'@x", *hostile[4:]]
+    assert staff.get("/api/admin/audit").json()["entries"][0]["action"] == "export"
+
+
 def test_the_audit_log_is_paged_and_keeps_no_address(staff, staff_settings):
     for number in range(admin.ENTRIES_A_PAGE + 1):
         staff.app.state.storage.keep_audit("upload", f"{number}.txt" + "x" * 500, "done")
@@ -608,7 +644,8 @@ def test_the_audit_log_is_paged_and_keeps_no_address(staff, staff_settings):
     ]
     assert subject.startswith("0.txtx")
     assert len(subject) == 300
-    assert b"testclient" not in (staff_settings.data_dir / "mundap.sqlite").read_bytes()
+    for path in staff_settings.data_dir.glob("mundap.sqlite*"):
+        assert b"testclient" not in path.read_bytes()
 
 
 def test_every_format_that_is_read_may_be_uploaded(staff):

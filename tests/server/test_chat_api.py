@@ -4,7 +4,7 @@ import pytest
 
 KEYS = {
     "id", "status", "lang", "mode", "notice", "answer", "sentences", "citations", "related", "suggestions",
-    "confidence", "index_version", "timings_ms",
+    "confidence", "masked", "index_version", "timings_ms",
 }  # fmt: skip
 CITATION_KEYS = {"n", "doc_id", "title", "passage_id", "start", "end", "quote", "focus", "date", "department", "url"}
 ANSWERED = "APEC은 언제 창설되었나요?"

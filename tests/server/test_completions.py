@@ -6,8 +6,9 @@ import openai
 import pytest
 
 from index.errors import IndexDamaged
-from server.app import HEADERS, MAX_BODY_BYTES
+from server.app import HEADERS
 from server.chat import Chat
+from server.routes.gate import MAX_BODY_BYTES
 from tests.server.test_chat_api import ANSWERED, OF_EACH_STATUS
 from tests.server.test_errors import REPO, failing
 from tests.server.test_serve import serving
@@ -197,7 +198,7 @@ def test_only_the_newest_turns_and_the_beginning_of_each_are_looked_at(client, m
     seen = []
     answer_question = Chat.answer_question
 
-    def watch(self, question, history, lang):
+    def watch(self, question, history, lang, *rest):
         seen.extend(history)
         return answer_question(self, question, history, lang)
 

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from index.errors import IndexDamaged
-from server.app import HEADERS, MAX_BODY_BYTES
+from server.app import HEADERS
 from server.chat import Chat
+from server.routes.gate import MAX_BODY_BYTES
 
 REPO = Path(__file__).resolve().parents[2]
 

@@ -16,8 +16,8 @@ from mcp import Client, StdioServerParameters
 from index.build import build_index
 from index.errors import IndexDamaged
 from index.publication import Publication
-from server.app import MAX_BODY_BYTES
 from server.chat import Chat, CurrentChat, Models
+from server.routes.gate import MAX_BODY_BYTES
 from server.routes.mcp_tools import READ_CHARACTERS, ToolServer
 from server.settings import Settings
 from tests.conftest import REPO

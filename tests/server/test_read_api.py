@@ -85,7 +85,11 @@ def test_static_files_do_not_lead_out_of_their_folder(client, path):
 
 def test_health_and_readiness(client, chat):
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/readyz").json() == {"status": "ok", "index_version": chat.index.manifest.version}
+    assert client.get("/readyz").json() == {
+        "status": "ok",
+        "index_version": chat.index.manifest.version,
+        "problems": [],
+    }
 
 
 def test_openapi_lists_every_route_for_programs(client):

@@ -11,7 +11,7 @@ import pytest
 
 from index.errors import TransientError
 from server import cli
-from server.app import MAX_BODY_BYTES
+from server.routes.gate import MAX_BODY_BYTES
 from tests.server.test_cli import check_failed
 
 # For a busy machine, where each worker loads the models by itself.
@@ -81,6 +81,31 @@ def test_an_address_that_is_taken_is_told_before_anything_is_loaded(mundap):
 
 def test_an_address_of_another_machine_is_told(mundap, free_port):
     check_failed(mundap("serve", "--host", "192.0.2.1", "--port", str(free_port)), 2)
+
+
+def test_everything_that_is_in_the_way_of_a_start_is_told_at_once(mundap, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("MUNDAP_SOURCE_DIR", str(tmp_path / "none"))
+    monkeypatch.setenv("MUNDAP_DATA_DIR", str(tmp_path / "file" / "data"))
+    monkeypatch.setenv("MUNDAP_DATABASE_URL", "nonsense")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run = mundap("serve", "--port", str(taken.getsockname()[1]))
+    check_failed(run, 2)
+    for problem in ("Address already in use", "MUNDAP_SOURCE_DIR", "MUNDAP_DATA_DIR", "MUNDAP_DATABASE_URL"):
+        assert problem in run.stderr
+
+
+def test_every_setting_that_is_wrong_is_told_at_once(mundap, monkeypatch):
+    wrong = {
+        "RATE_LIMIT": "many", "RATE_LIMIT_STORAGE": "redis:/", "TRUSTED_PROXIES": "10.0.0.0/8 proxy",
+        "CONCURRENCY": "0", "RETENTION_DAYS": "0", "LOG_LEVEL": "loud", "TIME_BUDGET_SECONDS": "-1",
+    }  # fmt: skip
+    for name, value in wrong.items():
+        monkeypatch.setenv(f"MUNDAP_{name}", value)
+    run = mundap("serve")
+    check_failed(run, 2)
+    for name in wrong:
+        assert f"MUNDAP_{name}:" in run.stderr
 
 
 def test_where_the_documents_can_not_be_read_now_what_was_published_is_served(

@@ -10,11 +10,14 @@ import random
 import re
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -174,8 +177,12 @@ def reindex_under_load(
     askers: int,
     workers: int = 1,
     pause_seconds: float = 3.0,
+    disturb: Callable[[int, int, str, Path], None] = lambda edition, pid, address, data_dir: None,
 ) -> Counts:
-    """Serve from `folder`, let `askers` ask, and publish `reindexes` times, `pause_seconds` after each was taken."""
+    """Serve from `folder`, let `askers` ask, and publish `reindexes` times, `pause_seconds` after each was taken.
+
+    `disturb` is called after each publication, with the number of it, the server's process, address and data folder.
+    """
     data_dir, source = folder / "data", folder / "source"
     for path in (data_dir, source):
         path.mkdir()
@@ -193,8 +200,7 @@ def reindex_under_load(
 
     publish(0)
     settings = Settings(_env_file=None, data_dir=data_dir, source_dir=source)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     with serving(port, data_dir, settings, "--workers", str(workers)) as (server, client):
         asking = [Asker(f"http://127.0.0.1:{port}", seed, counts) for seed in range(askers)]
         for asker in asking:
@@ -206,7 +212,8 @@ def reindex_under_load(
                 time.sleep(pause_seconds)
                 _wait_until_taken(client, publication.roll_back().version, workers, counts)
                 counts.rolled_back += 1
-            counts.server_mb.append(_memory_mb(server.pid))
+            counts.server_mb.append(memory_mb(server.pid))
+            disturb(edition, server.pid, f"http://127.0.0.1:{port}", data_dir)
             time.sleep(pause_seconds)
         for asker in asking:
             asker.stopped.set()
@@ -217,6 +224,12 @@ def reindex_under_load(
         if texts[version][doc_id].rstrip("\n")[start:end] != text.rstrip("\n"):
             counts.wrong.append(f"{version} {doc_id}:{start}-{end} is not {text!r}")
     return counts
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def _wait_until_taken(client: httpx.Client, version: str, workers: int, counts: Counts) -> None:
@@ -233,10 +246,15 @@ def _wait_until_taken(client: httpx.Client, version: str, workers: int, counts: 
     counts.took_seconds.append(time.monotonic() - started)
 
 
-def _memory_mb(pid: int) -> int:
-    """Return the memory that a process holds itself; pages of mapped files can be given back at any time."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(status.split("RssAnon:")[1].split()[0]) // 1024
+def memory_mb(pid: int) -> int:
+    """Return the memory that a server and its workers hold; pages of mapped files can be given back at any time."""
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout.split()
+    held = 0
+    for process in (str(pid), *children):
+        with suppress(OSError):
+            status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+            held += int(status.split("RssAnon:")[1].split()[0]) // 1024
+    return held
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ const BUSY_MS = 1_000;
 const QUIET_MS = 5_000;
 const FILES_A_PAGE = 50;
 const ENTRIES_A_PAGE = 25;
-const SECTIONS = ["documents", "index", "feedback", "audit"];
+const SECTIONS = ["documents", "index", "questions", "feedback", "audit"];
 
 const byId = (id) => document.getElementById(id);
 const messages = JSON.parse(byId("messages").textContent);
@@ -61,6 +61,7 @@ const ACTIONS = {
   stop_build: "admin.did_stop_build",
   publish: "admin.did_publish",
   roll_back: "admin.did_roll_back",
+  export: "admin.did_export",
 };
 const REASONS = {
   wrong: "feedback.wrong",
@@ -145,7 +146,8 @@ function headers(token) {
   return { Authorization: `Bearer ${bytes}` };
 }
 
-async function call(path, { token = sessionStorage.getItem(TOKEN), json, ...options } = {}) {
+/** The reply of the server, or a Problem that says why there is none. */
+async function send(path, { token = sessionStorage.getItem(TOKEN), json, ...options } = {}) {
   const extra = json ? { "Content-Type": "application/json" } : {};
   const body = json ? JSON.stringify(json) : options.body;
   let response;
@@ -154,11 +156,15 @@ async function call(path, { token = sessionStorage.getItem(TOKEN), json, ...opti
   } catch {
     throw new Problem(0);
   }
+  if (response.ok) return response;
   const reply = await response.json().catch(() => ({}));
-  if (response.ok) return reply;
   const problem = new Problem(response.status, { code: "http_error", ...reply }, response.headers.get("Retry-After"));
   if ([401, 429].includes(problem.status) && !byId("workplace").hidden) signOut(signInProblem(problem));
   throw problem;
+}
+
+async function call(path, options) {
+  return (await send(path, options)).json();
 }
 
 /** Do something that the staff asked for, and say what went wrong, and when the log doesn't know of it. */
@@ -194,7 +200,7 @@ function signOut(why = "") {
   byId("sign-in-problem").textContent = why;
   byId("token").value = "";
   // Nothing of what was shown stays behind the form.
-  for (const id of ["file-rows", "versions", "builds", "build-shown", "feedback-rows", "audit-rows", "uploads", "now"]) {
+  for (const id of ["file-rows", "versions", "builds", "build-shown", "question-rows", "feedback-rows", "audit-rows", "uploads", "now"]) {
     byId(id).replaceChildren();
   }
   byId("token").focus();
@@ -238,7 +244,7 @@ function show(moveFocus = false) {
     else link.removeAttribute("aria-current");
   }
   if (moveFocus) byId(`${wanted}-heading`).focus({ preventScroll: true });
-  ({ documents: loadFiles, index: loadIndex, feedback: loadFeedback, audit: loadAudit })[wanted]();
+  ({ documents: loadFiles, index: loadIndex, questions: loadQuestions, feedback: loadFeedback, audit: loadAudit })[wanted]();
 }
 
 window.addEventListener("hashchange", () => show(true));
@@ -620,7 +626,43 @@ async function loadBuilds() {
   byId("builds").replaceChildren(...rows);
 }
 
-// ----- feedback and audit log
+// ----- questions, feedback and audit log
+
+const STATUS_MARKS = { answered: "is-good", related: "is-open", not_found: "is-open" };
+
+async function loadQuestions(page = 1) {
+  const reply = await act(`questions?page=${page}&status=${byId("filter-status").value}`);
+  if (!reply) return;
+  byId("questions-count").textContent = number.format(reply.total);
+  byId("questions-hint").textContent = reply.keeps_questions
+    ? t("admin.questions_hint", { days: number.format(reply.retention_days) })
+    : t("admin.questions_not_kept");
+  const rows = reply.questions.map((one) => {
+    const marks = [mark(t(`status.${one.status}`), STATUS_MARKS[one.status] ?? "")];
+    if (one.helpful !== null) marks.push(mark(t(one.helpful ? "admin.helpful" : "admin.not_helpful"), one.helpful ? "is-good" : "is-open"));
+    const seconds = new Intl.NumberFormat(lang, { style: "unit", unit: "second", maximumFractionDigits: 2 });
+    const details = ` · ${one.lang} · ${seconds.format(one.milliseconds / 1_000)} · ${one.index_version}`;
+    const head = el("p", { class: "row-head" }, el("span", {}, one.question), ...marks);
+    return el("li", {}, el("div", { class: "row-text" }, head, el("span", { class: "meta" }, time(one.asked), details)));
+  });
+  if (!rows.length) rows.push(el("li", { class: "empty" }, t("admin.no_questions")));
+  byId("question-rows").replaceChildren(...rows);
+  fillPager(byId("questions-pager"), page, Math.ceil(reply.total / ENTRIES_A_PAGE), loadQuestions);
+}
+
+byId("filter-status").addEventListener("change", () => loadQuestions());
+byId("questions-export").addEventListener("click", async () => {
+  byId("problem").replaceChildren();
+  try {
+    // Not a link: the token goes in a header.
+    const address = URL.createObjectURL(await (await send("questions/export")).blob());
+    el("a", { href: address, download: "questions.csv" }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    tell(problem.text);
+  }
+});
 
 async function loadFeedback(page = 1) {
   const reply = await act(`feedback?page=${page}`);

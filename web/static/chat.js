@@ -7,7 +7,7 @@ const QUESTION_LIMIT = 500;
 const COUNTER_FROM = 400;
 const SUGGESTIONS_SHOWN = 3;
 const QUIET_MS = 2_000; // a quick answer is announced only once, when it is there
-const STORAGE_KEY = "mundap.turns.2"; // count up when the shape of a reply changes
+const STORAGE_KEY = "mundap.turns.3"; // count up when the shape of a reply changes
 
 const byId = (id) => document.getElementById(id);
 const workspace = byId("workspace");
@@ -225,6 +225,7 @@ function showReply(turn, question, reply, said = false) {
     parts.push(element("p", { class: "answer-text", lang: reply.lang }, reply.answer));
   }
   if (reply.status === "related" && related.length) parts.push(...nearestPassages(related));
+  if (reply.masked.length) parts.push(element("p", { class: "aside" }, t("chat.masked")));
   if (["answered", "related", "not_found"].includes(reply.status)) parts.push(replyActions(question, reply, said));
   fillReply(turn, reply.status, ...parts);
   if (reply.suggestions.length) turn.append(suggestionButtons(reply.suggestions));

@@ -1,0 +1,1 @@
+"""The tables of the database as they came to be, one module a change, applied when the database is first used."""
