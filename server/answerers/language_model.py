@@ -12,7 +12,8 @@ from typing import Any
 import httpx2
 import openai
 
-from index.errors import LanguageModelError
+from index.errors import LanguageModelError, Refused
+from server.budget import check_budget
 
 MAX_TOKENS = 600
 MAX_CHARACTERS = 4_000
@@ -71,6 +72,7 @@ class LanguageModel:
 
         Raises:
             LanguageModelError: there is no text, or no more of it; `code` says why.
+            Refused: nobody waits for the answer any more, or its time is up.
         """
         deadline = time.monotonic() + self.budget_seconds
         if not self._places.acquire(timeout=QUEUE_SECONDS):
@@ -81,7 +83,7 @@ class LanguageModel:
             pump = asyncio.run_coroutine_threadsafe(self._pump(messages, pieces, deadline), self._loop)
             try:
                 yield from self._pieces(pieces, idle_seconds)
-            except GeneratorExit:
+            except (GeneratorExit, Refused):
                 # Left off because enough had come, or because nobody listens any more: no failure of the server.
                 self.breaker.succeeded()
                 raise
@@ -93,6 +95,7 @@ class LanguageModel:
     def _pieces(self, pieces: "_Pieces", idle_seconds: float) -> Iterator[str]:
         characters = 0
         while True:
+            check_budget()
             try:
                 piece = pieces.get(timeout=idle_seconds)
             except queue.Empty:

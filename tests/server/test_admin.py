@@ -469,7 +469,8 @@ def test_a_version_is_built_aside_held_published_and_rolled_back(staff, staff_se
     assert Publication(staff_settings.data_dir).current_version() == first
     actions = [(action, outcome) for action, _, outcome in reversed(audit(staff))]
     assert actions == [
-        ("upload", "done"), ("build", "done"), ("build", "index_busy"), ("publish", "done"), ("roll_back", "done"),
+        ("upload", "done"), ("build", "done"), ("build", "index_busy"), ("build_end", "done"), ("publish", "done"),
+        ("roll_back", "done"),
     ]  # fmt: skip
 
 

@@ -116,13 +116,13 @@ def test_a_database_that_is_lost_stops_no_answer_and_is_told(settings, chat, tmp
 def answered(monkeypatch):
     """The questions that were answered anew."""
     asked = []
-    answer = Chat.answer_question
+    answer = Chat.answer_events
 
     def noting(self, question, *rest):
         asked.append(question)
-        return answer(self, question, *rest)
+        yield from answer(self, question, *rest)
 
-    monkeypatch.setattr(Chat, "answer_question", noting)
+    monkeypatch.setattr(Chat, "answer_events", noting)
     return asked
 
 

@@ -222,21 +222,21 @@ def test_who_waits_too_long_or_leaves_takes_no_place():
 def slow_answers(monkeypatch):
     """Let each answer take steps of 20 ms until it is told to go on; count those that work."""
     state = type("State", (), {"go": threading.Event(), "working": 0, "ended": []})()
-    answer = Chat.answer_question
+    answer = Chat.answer_events
 
     def slow(self, *arguments):
         state.working += 1
         try:
             while not state.go.wait(0.02):
                 check_budget()
-            return answer(self, *arguments)
+            yield from answer(self, *arguments)
         except Refused as error:
             state.ended.append(error.code)
             raise
         finally:
             state.working -= 1
 
-    monkeypatch.setattr(Chat, "answer_question", slow)
+    monkeypatch.setattr(Chat, "answer_events", slow)
     yield state
     state.go.set()
 
