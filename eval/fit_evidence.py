@@ -5,7 +5,8 @@
 and on the tuning part of the project's own questions, which count several times: they are asked as people ask.
 
 Files that hold the same questions in several languages (XQuAD) also give questions in one language over paragraphs in
-another. Every corpus is indexed twice by the shipped pipeline: whole, and each article alone, as a small agency.
+another. Every corpus is indexed twice by the shipped pipeline: whole, and each article alone, as a small agency. Of
+sets that mark questions as unanswerable only the latter is used: their questions often leave their subject unsaid.
 Unanswerable questions are those that a file marks so (SQuAD 2.0), and made by leaving out the paragraph that answers
 (near) or all of its article (far). Figures are held out by article, in five folds.
 """
@@ -51,15 +52,18 @@ from server.conversation import Turn, clean_question, standalone_question
 CLASS_WEIGHT = {"full": 2.0, "near": 1.5, "far": 0.7}
 GOLD = "gold (tuning part)"
 GOLD_WEIGHT = 10
-# What thresholds are set to: the share of near questions that may be answered, and of far ones that may be shown
-# something near.
-FALSE_ANSWERS = 0.1
+# What thresholds are set to: the share of questions marked as unanswerable that may be answered, each of which was
+# written to look answered, and of far ones that may be shown something near.
+FALSE_ANSWERS = 0.15
 FAR_SHOWN = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question in one mode: its candidates with features, which of them answer, and what fold it is in."""
+    """One question in one mode: its candidates with features, which of them answer, and what fold it is in.
+
+    `marked` is of questions that their set marks as unanswerable.
+    """
 
     question: str
     source: str
@@ -70,6 +74,7 @@ class Example:
     retrieval: Retrieval
     candidates: list[Candidate]
     answers: np.ndarray
+    marked: bool = False
 
 
 def make_example(retriever: Retriever, question: Question, dataset: Dataset, mode: str, source: str) -> Example | None:
@@ -84,13 +89,15 @@ def make_example(retriever: Retriever, question: Question, dataset: Dataset, mod
     same = evidence.in_same_language(question.text, retrieval.hits[0].passage.text)
     fold = fold_of(question.topic)
     found = answers & (mode == "full")
-    return Example(question.text, source, mode, question.topic, fold, same, retrieval, candidates, found)
+    marked = question.kind == "impossible"
+    return Example(question.text, source, mode, question.topic, fold, same, retrieval, candidates, found, marked)
 
 
 def examples_of(dataset: Dataset, work: Path, embedder: Embedder) -> Iterator[Example]:
     """Yield the examples of one dataset over its whole corpus and over each topic alone."""
+    written_apart = any(question.kind == "impossible" for question in dataset.questions)
     retriever = open_corpus(dataset, work / "whole", embedder)
-    for question in dataset.questions:
+    for question in () if written_apart else dataset.questions:
         for mode in (*_modes_among_its_own(question), "far"):
             example = make_example(retriever, question, dataset, mode, dataset.name)
             if example:
@@ -314,15 +321,15 @@ def report(graded: list[Graded]) -> None:
         )
 
 
-def thresholds(graded: list[Graded], near_gold: list[float]) -> dict[str, float]:
+def thresholds(graded: list[Graded], marked: list[float]) -> dict[str, float]:
     """Return from which probability on to answer, and from which on to show what is near.
 
-    The first is the least, but no less than one half, at which at most `FALSE_ANSWERS` of the near questions of the
-    project's own tuning part are answered, whose logits are `near_gold`; the second the least at which at most
-    `FAR_SHOWN` of the far questions are shown anything.
+    The first is the least, but no less than one half, at which at most `FALSE_ANSWERS` of the questions marked as
+    unanswerable are answered, whose logits are `marked`; the second the least at which at most `FAR_SHOWN` of the far
+    questions are shown anything.
     """
     far = [one.logit for one in graded if one.mode == "far"]
-    answered = max(0.5, _probability(np.quantile(near_gold, 1 - FALSE_ANSWERS)))
+    answered = max(0.5, _probability(np.quantile(marked, 1 - FALSE_ANSWERS))) if marked else 0.5
     related = min(answered, _probability(np.quantile(far, 1 - FAR_SHOWN)))
     return {"answered_from": round(answered, 3), "related_from": round(related, 3)}
 
@@ -349,12 +356,11 @@ def main() -> None:
     stages: dict[str, dict[str, object]] = {"plain": {}, "read": {}}
     for key, same in (("same", True), ("other", False)):
         chosen = [example for example in examples if example.same_language is same]
-        near_gold = [example for example in chosen if example.source == GOLD and example.mode == "near"]
         print(f"\nQuestion and passage in the {key} language: {len(chosen)} examples")
         graded = graded_plain(chosen)
         report(graded)
         weights = fit(chosen)
-        stages["plain"][key] = weights | thresholds(graded, plain_logits(near_gold, weights))
+        stages["plain"][key] = weights | thresholds(graded, plain_logits([e for e in chosen if e.marked], weights))
         if reader:
             learned = fit([example for example in chosen if example.fold != HELD_OUT])
             held_out = read_examples([e for e in chosen if e.fold == HELD_OUT], learned, reader)
@@ -362,8 +368,8 @@ def main() -> None:
             print("after reading, articles that the reader never saw:")
             report(graded)
             weights = fit_read(held_out)
-            near_read = read_examples(near_gold, learned, reader)
-            stages["read"][key] = weights | thresholds(graded, read_logits(near_read, weights))
+            marked = [one for one in held_out if one.example.marked]
+            stages["read"][key] = weights | thresholds(graded, read_logits(marked, weights))
     if arguments.write:
         evidence.WEIGHTS_FILE.write_text(json.dumps(stages, indent=1) + "\n", encoding="utf-8")
         print(f"wrote {evidence.WEIGHTS_FILE}")
