@@ -14,6 +14,8 @@ MAX_CONNECTIONS = 1_000
 # A request's head has to be there within this time, and a client that takes nothing off for the other is cut off.
 HEAD_SECONDS = 10.0
 STALLED_SECONDS = 30.0
+# Longer than the 60 seconds for which nginx keeps a connection: whoever closes first must be the one who sends.
+_IDLE_SECONDS = 65
 # Beside what questions under way are given, for their last words to be sent.
 _LAST_WORDS_SECONDS = 5
 # A worker that loads its models on a busy machine is not hung.
@@ -72,6 +74,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
     return {
         "http": BoundedProtocol,
         "limit_concurrency": MAX_CONNECTIONS,
+        "timeout_keep_alive": _IDLE_SECONDS,
         "timeout_graceful_shutdown": int(settings.drain_seconds) + _LAST_WORDS_SECONDS,
         "timeout_worker_healthcheck": _WORKER_PATIENCE_SECONDS,
         # Only those that the setting trusts are believed, by a middleware of the app.

@@ -18,6 +18,8 @@ from server.listening import Drain
 
 MAX_BODY_BYTES = 1_000_000
 BODY_SECONDS = 15.0
+# Whoever would wait longer had better come again: a queue that hardly moves is a backlog.
+QUEUE_SECONDS = 10.0
 UPLOADS = "/api/admin/documents/"
 # What has no slot, such as a page, is sent within this time or not at all.
 _SENDING_SECONDS = 5.0
@@ -72,7 +74,7 @@ class Gate:
             await send(message)
 
         async def work() -> None:
-            async with self._admission.slot(budget.seconds_left):
+            async with self._admission.slot(min(QUEUE_SECONDS, budget.seconds_left)):
                 with spending(budget):
                     await self.app(scope, _replay(messages, lambda: asyncio.shield(watch)), noting_send)
 
