@@ -52,8 +52,8 @@ from server.conversation import Turn, clean_question, standalone_question
 CLASS_WEIGHT = {"full": 2.0, "near": 1.5, "far": 0.7}
 GOLD = "gold (tuning part)"
 GOLD_WEIGHT = 10
-# What thresholds are set to: the share of questions marked as unanswerable that may be answered, each of which was
-# written to look answered, and of far ones that may be shown something near.
+# What thresholds are set to: the share that may be answered of the questions marked as unanswerable, each of which was
+# written to look answered, and of far ones; and the share of far ones that may be shown something near.
 FALSE_ANSWERS = 0.15
 FAR_SHOWN = 0.25
 
@@ -324,12 +324,12 @@ def report(graded: list[Graded]) -> None:
 def thresholds(graded: list[Graded], marked: list[float]) -> dict[str, float]:
     """Return from which probability on to answer, and from which on to show what is near.
 
-    The first is the least, but no less than one half, at which at most `FALSE_ANSWERS` of the questions marked as
-    unanswerable are answered, whose logits are `marked`; the second the least at which at most `FAR_SHOWN` of the far
-    questions are shown anything.
+    The first is the least, but no less than one half, at which at most `FALSE_ANSWERS` of the far questions are
+    answered, and of those marked as unanswerable, whose logits are `marked`; the second the least at which at most
+    `FAR_SHOWN` of the far questions are shown anything.
     """
     far = [one.logit for one in graded if one.mode == "far"]
-    answered = max(0.5, _probability(np.quantile(marked, 1 - FALSE_ANSWERS))) if marked else 0.5
+    answered = max(0.5, *(_probability(np.quantile(some, 1 - FALSE_ANSWERS)) for some in (far, marked) if some))
     related = min(answered, _probability(np.quantile(far, 1 - FAR_SHOWN)))
     return {"answered_from": round(answered, 3), "related_from": round(related, 3)}
 
@@ -369,7 +369,8 @@ def main() -> None:
             report(graded)
             weights = fit_read(held_out)
             marked = [one for one in held_out if one.example.marked]
-            stages["read"][key] = weights | thresholds(graded, read_logits(marked, weights))
+            found = thresholds(graded, read_logits(marked, weights))
+            stages["read"][key] = weights | {"answered_from": found["answered_from"]}
     if arguments.write:
         evidence.WEIGHTS_FILE.write_text(json.dumps(stages, indent=1) + "\n", encoding="utf-8")
         print(f"wrote {evidence.WEIGHTS_FILE}")

@@ -13,18 +13,18 @@ class Chunking:
     """Sizes in characters. Blocks are joined up to `target`; a longer block is cut between sentences."""
 
     target: int = 500
-    version: int = 6
+    version: int = 7
 
 
 def split_into_passages(document: Document, chunking: Chunking) -> list[Passage]:
     """Cut `document` into passages that satisfy `passage.text == document.text[passage.start:passage.end]`.
 
     A passage never cuts a sentence, starts anew at each heading and at each table, and keeps a footnote with the
-    text it explains.
+    text it explains. The title is no heading here: whether a file marks it or not changes no passage.
     """
     passages = []
     headings: list[tuple[int, str]] = []
-    for group in _groups(_sentences_by_block(document), chunking):
+    for group in _groups(_sentences_by_block(document), document, chunking):
         first = group[0][0]
         if first.kind is BlockKind.HEADING:
             headings = [heading for heading in headings if heading[0] < first.level]
@@ -102,16 +102,18 @@ def _column_names(header: list[list[str]]) -> list[str]:
     return names
 
 
-def _groups(pieces: Iterator[Piece], chunking: Chunking) -> Iterator[list[Piece]]:
+def _groups(pieces: Iterator[Piece], document: Document, chunking: Chunking) -> Iterator[list[Piece]]:
     """Join pieces to groups of at most `target` characters; what is longer alone is cut between its sentences."""
+
+    def heads(block: Block) -> bool:
+        return block.kind is BlockKind.HEADING and document.text[block.start : block.end] != document.title
+
     group: list[Piece] = []
     for block, sentences in pieces:
         for part in _parts(sentences, chunking.target):
             fits = group and part[-1].end - group[0][1][0].start <= chunking.target
-            belongs = block.kind is BlockKind.FOOTNOTE or (
-                group and group[-1][0].kind is BlockKind.HEADING and block.kind is not BlockKind.HEADING
-            )
-            starts_anew = block.kind is BlockKind.HEADING or (group and _is_row(block) != _is_row(group[-1][0]))
+            belongs = block.kind is BlockKind.FOOTNOTE or (group and heads(group[-1][0]) and not heads(block))
+            starts_anew = heads(block) or (group and _is_row(block) != _is_row(group[-1][0]))
             if group and not belongs and (starts_anew or not fits):
                 yield group
                 group = []

@@ -379,7 +379,7 @@ class Publication:
                 document = corpus.document(doc_id)
                 if document and document.digest == manifest.documents.get(doc_id):
                     yield document, corpus.citable_spans(doc_id)
-        except (OSError, ValueError, sqlite3.Error):
+        except (OSError, EOFError, ValueError, sqlite3.Error):
             return
 
     def _current_or_none(self) -> str | None:

@@ -60,7 +60,8 @@ def write_md() -> bytes:
     lines = []
     for part in seed_parts():
         if isinstance(part, list):
-            rows = [f"| {' | '.join(row)} |" for row in part]
+            # Markdown marks the first row as the header whatever it is; this table has none.
+            rows = [f"| {' | '.join(row)} |" for row in [[""] * len(part[0]), *part]]
             lines += ["\n".join([rows[0], "|---" * len(part[0]) + "|", *rows[1:]])]
         else:
             lines.append(f"# {part}" if part == TITLE else part.replace("*", r"\*").replace("- ", r"\- ", 1))

@@ -101,18 +101,22 @@ class Candidate:
 class Evidence:
     """The candidates of one question, best first, and the probability that the documents answer it.
 
-    It is enough for an answer from `answered_from` on, and from `related_from` on for showing what is near.
+    It is enough for an answer from `answered_from` on. `is_near` says whether the nearest passages are worth showing
+    without one: that is a matter of what search knows, as a reader finds no answer in a recipe nor in a near passage.
     """
 
     candidates: tuple[Candidate, ...]
     confidence: float
     answered_from: float
-    related_from: float
+    is_near: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The weights of both regressions, each with its bias last, and the thresholds that belong to them."""
+    """The weights of both regressions, each with its bias last, and the thresholds that belong to them.
+
+    `related_from` is of what search alone knows.
+    """
 
     sentence: np.ndarray
     answer: np.ndarray
@@ -124,20 +128,21 @@ def weigh_evidence(question: str, retrieval: Retrieval, reader: Reader | None = 
     """Score every sentence of the best passages of `retrieval`, and how likely they answer `question` at all."""
     hits = retrieval.hits[:PASSAGES_WEIGHED]
     if not hits:
-        return Evidence((), 0.0, 1.0, 1.0)
+        return Evidence((), 0.0, 1.0, is_near=False)
     languages = "same" if in_same_language(question, hits[0].passage.text) else "other"
     plain = load_weights()["plain"][languages]
     found = sentence_candidates(question, retrieval.terms, hits)
     candidates = rank(found, _weighed(np.stack([c.features for c in found]), plain.sentence))
     logit = float(_weighed(answer_features(candidates, retrieval), plain.answer))
+    is_near = _probability(logit) >= plain.related_from
     if reader is None:
-        return Evidence(candidates, _probability(logit), plain.answered_from, plain.related_from)
+        return Evidence(candidates, _probability(logit), plain.answered_from, is_near)
     read = load_weights()["read"][languages]
     candidates = read_passages(question, candidates, reader)
     plain_score = candidates[0].score
     candidates = rank(candidates, _weighed(read_sentence_features(candidates), read.sentence))
     logit = float(_weighed(read_answer_features(candidates, plain_score, logit), read.answer))
-    return Evidence(candidates, _probability(logit), read.answered_from, read.related_from)
+    return Evidence(candidates, _probability(logit), read.answered_from, is_near)
 
 
 def rank(candidates: Sequence[Candidate], scores: np.ndarray) -> tuple[Candidate, ...]:
@@ -187,6 +192,8 @@ def sentence_candidates(question: str, terms: dict[str, float], hits: Sequence[H
         for at, sentence in enumerate(hit.passage.sentences):
             text = hit.passage.quote(sentence)
             own = sentence_terms[at]
+            # A title is weighed alike whether the file marks it or not.
+            is_prose = sentence.kind is BlockKind.PARAGRAPH or text == hit.passage.context[0]
             neighbours = context.union(*sentence_terms[max(0, at - 1) : at + 2])
             features = np.array(
                 [
@@ -203,7 +210,7 @@ def sentence_candidates(question: str, terms: dict[str, float], hits: Sequence[H
                     math.log1p(len(own - terms.keys() - context)),
                     math.log1p(len(text)),
                     sentence.kind is BlockKind.HEADING or text in hit.passage.context,
-                    sentence.kind is BlockKind.PARAGRAPH and not _SENTENCE_END.search(text),
+                    is_prose and not _SENTENCE_END.search(text),
                     sentence.kind is BlockKind.FOOTNOTE,
                     asks_definition and sentence.kind is not BlockKind.FOOTNOTE,
                     missing,
@@ -298,7 +305,7 @@ def load_weights() -> dict[str, dict[str, Weights]]:
                 np.array([values["sentence"][name] for name in (*of_sentence, "bias")], dtype=np.float32),
                 np.array([values["answer"][name] for name in (*of_answer, "bias")], dtype=np.float32),
                 values["answered_from"],
-                values["related_from"],
+                values.get("related_from", 1.0),
             )
             for languages, values in stored[stage].items()
         }

@@ -53,15 +53,14 @@ def extract(question: str, retrieval: Retrieval, reader: Reader | None = None) -
     """Choose the sentences of `retrieval` that answer `question`, or find that none does."""
     evidence = weigh_evidence(question, retrieval, reader)
     ranked, confidence = evidence.candidates, evidence.confidence
-    if _wants_a_quote_that_is_not_there(question, retrieval.hits):
-        # What is near may be what the wording was taken from, or twisted.
-        confidence = evidence.related_from
-    elif ranked and lacks_what_is_asked(question, ranked[0].text):
-        confidence = min(confidence, evidence.related_from)
+    # What is near may be what the wording was taken from, or twisted.
+    lacks_quote = _wants_a_quote_that_is_not_there(question, retrieval.hits)
+    if lacks_quote or (ranked and lacks_what_is_asked(question, ranked[0].text)):
+        confidence = 0.0
     if confidence >= evidence.answered_from:
         chosen = choose_sentences(question, retrieval.terms, ranked)
         return Extract(Finding.DIRECT, confidence, ranked, tuple(sorted(chosen, key=_place)))
-    if confidence >= evidence.related_from:
+    if evidence.is_near or lacks_quote:
         nearest = {candidate.hit.passage.passage_id: candidate.hit for candidate in ranked}
         return Extract(Finding.NEAR, confidence, ranked, nearest=tuple(nearest.values())[:RELATED_PASSAGES])
     return Extract(Finding.NOTHING, confidence, ranked)

@@ -122,7 +122,7 @@ def answers(embedder, reader, tmp_path_factory, seed_files, seeds):
 
 def is_as(document):
     """Return all of a document that is indexed."""
-    blocks = tuple((block.kind, block.start, block.end, block.level) for block in document.blocks)
+    blocks = tuple((block.kind, block.start, block.end, block.level, block.is_header) for block in document.blocks)
     return f"{document.title}\n{document.text}", *blocks
 
 
