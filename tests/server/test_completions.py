@@ -119,7 +119,9 @@ def test_earlier_turns_say_what_a_question_is_about(api):
         return api.chat.completions.create(model="mundap", messages=said(*contents)).mundap["answer"]
 
     assert "1989년 창설된" in ask("APEC이 뭐예요?", "지역 협력체입니다.", "언제 만들어졌는데요?")
-    assert "1989년 창설된" not in ask("언제 만들어졌는데요?")
+    other = ask("원자력협정이 뭐예요?", "한국과 미국의 협정입니다.", "언제 만들어졌는데요?")
+    assert "1992년" in other
+    assert "1989년 창설된" not in other
 
 
 def test_the_client_raises_the_exception_of_each_error(api, address):
