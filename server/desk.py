@@ -72,8 +72,8 @@ class ChatAtDesk(Chat):
     """A chat for one request, whose answers pass `desk`; `way` says by which interface it was asked."""
 
     def __init__(self, chat: Chat, desk: Desk, way: str) -> None:
-        # Whatever a chat is made of, this one is made of too.
-        vars(self).update(vars(chat))
+        super().__init__(chat.retriever, chat.reader, chat.writer)
+        self._chat = chat
         self._desk = desk
         self._way = way
 
@@ -99,7 +99,7 @@ class ChatAtDesk(Chat):
             answer = replace(answer, timings_ms=dict.fromkeys(answer.timings_ms, 0.0) | {"total": total})
             yield from pieces(answer)
         else:
-            for event in super().answer_events(question, history, lang, exclude):
+            for event in self._chat.answer_events(question, history, lang, exclude):
                 if isinstance(event, Answer):
                     answer = event
                 else:

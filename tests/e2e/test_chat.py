@@ -281,9 +281,9 @@ class Slow:
     def __getattr__(self, name):
         return getattr(self._chat, name)
 
-    def answer_question(self, *asked):
+    def answer_events(self, *asked):
         self.go.wait(30)
-        return self._chat.answer_question(*asked)
+        return self._chat.answer_events(*asked)
 
 
 @pytest.fixture
@@ -390,7 +390,7 @@ def test_feedback_that_cannot_be_sent_can_be_sent_again(open_page, site):
 
 def test_an_error_of_the_server_shows_the_number_to_ask_with(open_page, settings, chat):
     class Broken(Slow):
-        def answer_question(self, *asked):
+        def answer_events(self, *asked):
             raise RuntimeError("secret detail")
 
     with running(create_app(settings, Broken(chat))) as site:
