@@ -50,7 +50,7 @@ def office(settings, chat, tmp_path_factory):
         statuses = ["answered", "not_found", "related"]
         app.state.storage.keep_questions(
             AskedQuestion(
-                f"{number:032x}", datetime(2026, 3, 1, tzinfo=UTC), f"{number} {HOSTILE}", statuses[number % 3], "ko",
+                f"{number:032x}", datetime.now(UTC), f"{number} {HOSTILE}", statuses[number % 3], "ko",
                 "extractive", "page", "", 0.5, 210.0, "2026",
             )
             for number in range(30)
