@@ -13,7 +13,7 @@ install: .venv/serve ## set up .venv with pinned dependencies
 serve: .venv/serve ## build the index of source_docs/ if it is missing or stale, and serve it
 	$(BIN)/mundap serve
 
-test: .venv/dev chromium ## run the whole test suite
+test: .venv/dev chromium services ## run the whole test suite
 	$(BIN)/pytest
 
 lint: .venv/dev ## check style and types
@@ -67,6 +67,12 @@ chromium:
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && \
 	  apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } || \
 	  { echo "The tests need Chromium. Install it first: sudo apt-get install chromium" >&2; exit 1; }
+
+# Tests of what several processes share use real servers of their own; where these are missing, they say so and are skipped.
+.PHONY: services
+services:
+	@{ command -v redis-server && ls /usr/lib/postgresql/*/bin/postgres; } >/dev/null 2>&1 || test "$$(id -u)" != 0 || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql redis-server >/dev/null; }
 
 # pip alone resolves the CPU build of torch, and the lock holds every version.
 .venv/serve: pyproject.toml requirements.lock
