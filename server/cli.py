@@ -265,29 +265,26 @@ def index_build(
     models = cache(lambda: _load_models(settings))
 
     def build() -> None:
-        with _audited(settings, "build_end", record) as outcome:
-            report = build_once()
-            # What a watching process found unchanged nobody asked for.
-            outcome(report.version if report.published or report.held or record else None)
-        _print_report(report, sys.stdout)
-
-    def build_once() -> "BuildReport":
         # The models take seconds to load, so that is put off until there is something to do with them.
         identity = "" if gate and not keep_watching else model_identity(settings.embedding_model)
         with Builds(settings.data_dir).recorded(gate, hold, stamps_below(folder), record) as recorded:
-            # Nobody asked for what a watching build does, so it undoes no rollback and tries nothing that was refused.
-            report = report_if_unchanged(folder, _publication(), identity, settled=keep_watching)
-            if not report and not identity and keep_watching:
-                embedder = models().embedder
-                identity = embedder.identity or embedder.name
-                report = report_if_unchanged(folder, _publication(), identity, settled=True)
-            if not report:
-                loaded = models()
-                with _progress_bar(recorded) as progress:
-                    judge = _judge(settings, loaded, recorded, progress, hold) if gate else None
-                    report = _build(settings, folder, loaded, progress, judge, hold)
+            with _audited(settings, "build_end", record) as outcome:
+                # Nobody asked for what a watching build does: it undoes no rollback and tries nothing that was refused.
+                report = report_if_unchanged(folder, _publication(), identity, settled=keep_watching)
+                if not report and not identity and keep_watching:
+                    embedder = models().embedder
+                    identity = embedder.identity or embedder.name
+                    report = report_if_unchanged(folder, _publication(), identity, settled=True)
+                if not report:
+                    loaded = models()
+                    with _progress_bar(recorded) as progress:
+                        judge = _judge(settings, loaded, recorded, progress, hold) if gate else None
+                        report = _build(settings, folder, loaded, progress, judge, hold)
+                # What a watching process found unchanged nobody asked for.
+                outcome(report.version if report.published or report.held or record else None)
+            # Whoever sees that it has ended finds its end in the audit log.
             recorded.finished(asdict(report))
-        return report
+        _print_report(report, sys.stdout)
 
     if keep_watching:
         _watch(folder, build)

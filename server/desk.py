@@ -74,6 +74,7 @@ class ChatAtDesk(Chat):
     def __init__(self, chat: Chat, desk: Desk, way: str) -> None:
         super().__init__(chat.retriever, chat.reader, chat.writer)
         self._chat = chat
+        self.index = chat.index
         self._desk = desk
         self._way = way
 

@@ -21,7 +21,7 @@ expect.set_options(timeout=PATIENCE_MS)
 def send(page: Page, question: str) -> None:
     """Type a question and send it."""
     page.locator("#question").fill(question)
-    page.keyboard.press("Enter")
+    page.locator("#question").press("Enter")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
