@@ -7,7 +7,7 @@ held back costs less than a wrong one that is shown.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -131,11 +131,11 @@ _ARTICLE = re.compile(r"(?:제|第|\bArticle|\bĐiều)\s?(\d+)\s?(?:조|条|條
 _CODE = re.compile(r"(?<![A-Za-z])[A-Za-z]+-?\d[A-Za-z\d-]*|(?<!\d)\d+[A-Za-z](?![A-Za-z\d])|(?<!\d)\d+(?:-\d+)+(?!\d)")
 
 
-def _take(text: str, pattern: re.Pattern[str], keep: object) -> str:
+def _take(text: str, pattern: re.Pattern[str], keep: Callable[[re.Match[str]], object]) -> str:
     """Return `text` without what `pattern` finds, each of which goes to `keep`: a figure counts once."""
 
     def taken(found: re.Match[str]) -> str:
-        keep(found)  # type: ignore[operator]
+        keep(found)
         return " · "
 
     return pattern.sub(taken, text)

@@ -282,6 +282,7 @@ def _sentence_end(text: str, waits: bool) -> int | None:
             continue
         if not found.group().isspace() and _goes_on(text, found):
             continue
+        # It always matches, if only nothing.
         end = _CITATIONS.match(text, found.end()).end()  # type: ignore[union-attr]
         rest = text[end:].lstrip(" ")
         if not rest:
