@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,18 +41,24 @@ class Embedder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddedText:
+    """What the model makes of a passage in one go: as a whole, and of each of its tokens.
+
+    `vector` is float32 (d,), as `Embedder.embed_passages` gives it; `spans`, int64 (n, 2), are offsets into the text;
+    `tokens` is float32 (n, d). Of a text that is longer than the model reads the rest has no tokens.
+    """
+
+    vector: np.ndarray
+    spans: np.ndarray
+    tokens: np.ndarray
+
+
 class TokenEmbedder(Protocol):
-    """Turns texts into vectors as a whole and token by token."""
+    """Turns a text into vectors as a whole and token by token."""
 
-    def embed_passages(self, texts: list[str], batch_size: int = 16) -> np.ndarray:
-        """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the document prompt."""
-        ...
-
-    def embed_tokens(self, text: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the model makes of each token of a passage: spans, int (n, 2), and vectors, float32 (n, d).
-
-        Spans are offsets into `text`; of a text that is longer than the model reads the rest has no tokens.
-        """
+    def embed_tokens(self, text: str) -> EmbeddedText:
+        """Return the vectors of a passage and of its tokens."""
         ...
 
 
@@ -65,7 +72,6 @@ class OnnxEmbedder:
     name = MODEL_NAME
 
     def __init__(self, folder: Path, identity: str = "") -> None:
-        import onnxruntime
         from tokenizers import Tokenizer
 
         self.folder = folder
@@ -78,8 +84,7 @@ class OnnxEmbedder:
         lengths = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
         self._most_tokens: int = lengths["max_seq_length"]
         self._padding: int = self.tokenizer.token_to_id("<pad>")
-        graph = str(folder / "onnx" / "model.onnx")
-        self._session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        self._session = open_session(folder / "onnx" / "model.onnx")
         self.dimension: int = self._session.get_outputs()[0].shape[-1]
 
     def embed_questions(self, texts: list[str]) -> np.ndarray:
@@ -90,12 +95,14 @@ class OnnxEmbedder:
         """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the document prompt."""
         return self._embed(self._document, texts, batch_size)
 
-    def embed_tokens(self, text: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the spans and vectors of the tokens of a passage; see `TokenEmbedder`."""
+    def embed_tokens(self, text: str) -> EmbeddedText:
+        """Return the vectors of a passage and of its tokens."""
         encoding = self.tokenizer.encode(self._document + text)
         token_ids = self._truncated(encoding.ids)
-        states, _ = self._states([token_ids])
-        return _of_text(encoding.offsets[: len(token_ids)], states[0], len(self._document))
+        states, mask = self._states([token_ids])
+        return _embedded_text(
+            _pooled(states, mask)[0], encoding.offsets[: len(token_ids)], states[0], len(self._document)
+        )
 
     def _embed(self, prompt: str, texts: list[str], batch_size: int) -> np.ndarray:
         encodings = self.tokenizer.encode_batch([(prompt + text).strip() for text in texts])
@@ -105,7 +112,7 @@ class OnnxEmbedder:
         order = sorted(range(len(texts)), key=lambda row: len(token_ids[row]))
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            vectors[rows] = self._pooled([token_ids[row] for row in rows])
+            vectors[rows] = _pooled(*self._states([token_ids[row] for row in rows]))
         return vectors
 
     def _truncated(self, token_ids: list[int]) -> list[int]:
@@ -113,13 +120,6 @@ class OnnxEmbedder:
         if len(token_ids) <= self._most_tokens:
             return token_ids
         return [*token_ids[: self._most_tokens - 1], token_ids[-1]]
-
-    def _pooled(self, token_ids: list[list[int]]) -> np.ndarray:
-        """Return the normalised mean of the token embeddings of each text, float32 (len(token_ids), dimension)."""
-        states, mask = self._states(token_ids)
-        sums: np.ndarray = (states * mask[:, :, None]).sum(axis=1, dtype=np.float32)
-        vectors: np.ndarray = sums / np.linalg.norm(sums, axis=1, keepdims=True)
-        return vectors
 
     def _states(self, token_ids: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
         """Return the token embeddings, float32 (texts, longest, dimension), and which are no padding, int64."""
@@ -131,6 +131,19 @@ class OnnxEmbedder:
             mask[row, : len(tokens)] = 1
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         return self._session.run(None, inputs)[0], mask
+
+
+def open_session(graph: Path) -> Any:
+    """Return an `onnxruntime.InferenceSession` of the file `graph` whose idle threads sleep.
+
+    Threads that spin while they wait for work take the processors from numpy's, which do the same, and from others that
+    answer.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
 class SentenceTransformerEmbedder:
@@ -150,22 +163,31 @@ class SentenceTransformerEmbedder:
         """Return float32 vectors of unit norm, shape (len(texts), dimension), made with the document prompt."""
         return self._vectors(self._model.encode_document(texts, batch_size=batch_size, **_ENCODING))
 
-    def embed_tokens(self, text: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the spans and vectors of the tokens of a passage; see `TokenEmbedder`."""
+    def embed_tokens(self, text: str) -> EmbeddedText:
+        """Return the vectors of a passage and of its tokens."""
         prompt = self._model.prompts.get("document") or self._model.prompts.get("passage") or ""
-        vectors = np.asarray(self._model.encode([prompt + text], output_value="token_embeddings", **_SHOWN)[0])
+        # With None both are given, neither of them normalised.
+        (made,) = self._model.encode([prompt + text], output_value=None, **_SHOWN)
+        tokens, whole = np.asarray(made["token_embeddings"]), np.asarray(made["sentence_embedding"], dtype=np.float32)
         offsets = self._model.tokenizer(prompt + text, return_offsets_mapping=True)["offset_mapping"]
-        return _of_text(offsets[: len(vectors)], vectors, len(prompt))
+        return _embedded_text(whole / np.linalg.norm(whole), offsets[: len(tokens)], tokens, len(prompt))
 
     def _vectors(self, values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(values.reshape(-1, self.dimension), dtype=np.float32)
 
 
-def _of_text(offsets: Any, vectors: np.ndarray, prompt: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return spans and vectors of the tokens behind the first `prompt` characters, without those that mark the ends."""
+def _pooled(states: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return the normalised mean of the token embeddings of each text: float32 (texts, d), of (texts, longest, d)."""
+    sums: np.ndarray = (states * mask[:, :, None]).sum(axis=1, dtype=np.float32)
+    vectors: np.ndarray = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    return vectors
+
+
+def _embedded_text(vector: np.ndarray, offsets: Any, states: np.ndarray, prompt: int) -> EmbeddedText:
+    """Return a text without the tokens of the first `prompt` characters, and without those that mark the ends."""
     spans = np.asarray(offsets, dtype=np.int64).reshape(-1, 2) - prompt
     inside = (spans[:, 1] > spans[:, 0]) & (spans[:, 1] > 0)
-    return spans[inside].clip(0), vectors[inside].astype(np.float32)
+    return EmbeddedText(vector, spans[inside].clip(0), states[inside].astype(np.float32))
 
 
 _SHOWN: dict[str, Any] = {"show_progress_bar": False}

@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,6 +44,7 @@ from server.routes.schemas import Problem
 from server.settings import Settings
 from server.sign_in import SignIn
 from server.storage import Storage
+from server.traces import EndSpan, Traces
 from server.widget import LoaderArchive, load_loader
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -87,6 +89,7 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     )
     admission = Admission(settings.concurrency, settings.queue, metrics.queued)
     drain = Drain(settings.drain_seconds)
+    traces = Traces(settings.traces_url)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -101,7 +104,7 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
             app.state.storage, settings.retention_days, settings.keep_questions,
             metrics.failures.labels("storage").inc, metrics.lost_questions.inc,
         )  # fmt: skip
-        app.state.question_log, app.state.desk = log, Desk(metrics, log.note)
+        app.state.question_log, app.state.desk = log, Desk(metrics, log.note, traces)
         app.state.loaders = LoaderArchive(settings.data_dir)
         app.state.loaders.keep(load_loader())
 
@@ -126,6 +129,7 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
         await run_in_threadpool(log.stop)
         app.state.storage.close()
         await limiter.close()
+        await run_in_threadpool(traces.close)
 
     app = FastAPI(title="Mundap", version=metadata.version("mundap"), lifespan=lifespan, docs_url=None, redoc_url=None)
     # Without a token there is nothing for the staff, not even a route that says no.
@@ -141,7 +145,7 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     app.add_middleware(
         Gate, limiter=limiter, admission=admission, drain=drain, budget_seconds=settings.time_budget_seconds
     )
-    app.add_middleware(_Edge, metrics=metrics, frame_origins=settings.frame_origins)
+    app.add_middleware(_Edge, metrics=metrics, traces=traces, frame_origins=settings.frame_origins)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies.split())
     return app
@@ -175,9 +179,10 @@ class _FreshFiles(StaticFiles):
 class _Edge:
     """Gives each request an id, puts `HEADERS` on its response, notes it, and answers where the app failed."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, frame_origins: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, traces: Traces, frame_origins: tuple[str, ...] = ()) -> None:
         self.app = app
         self.metrics = metrics
+        self.traces = traces
         policy = CONTENT_SECURITY_POLICY.replace(frame_ancestors(()), frame_ancestors(frame_origins))
         self.headers_in_frames = HEADERS | {"Content-Security-Policy": policy}
 
@@ -210,7 +215,10 @@ class _Edge:
                 outgoing["headers"] += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
             await send(outgoing)
 
-        with bound_contextvars(request_id=request_id):
+        with (
+            bound_contextvars(request_id=request_id),
+            self.traces.request(Headers(scope=scope), request_id) as end_span,
+        ):
             try:
                 await self.app(scope, receive, send_with_headers)
             except Exception as error:
@@ -223,14 +231,15 @@ class _Edge:
                     raise
                 # Else a client that doesn't take its answer off is left with a part of it.
             finally:
-                self._note(scope, status, time.perf_counter() - began)
+                self._note(scope, status, time.perf_counter() - began, end_span)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count and log a request: by its route, since paths, queries and addresses may tell who asked, and what."""
+    def _note(self, scope: Scope, status: int, seconds: float, end_span: EndSpan) -> None:
+        """Count, log and trace a request: by its route, as paths, queries and addresses may tell who asked what."""
         route = getattr(scope.get("route"), "path", "/static" if scope["path"].startswith("/static/") else "none")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self.metrics.requests.labels(route, method, status).inc()
         self.metrics.request_seconds.labels(route).observe(seconds)
+        end_span(route, method, status)
         _log.info("request", extra={"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)})
 
 

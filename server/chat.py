@@ -103,6 +103,8 @@ class Chat:
             return
         question = without_greeting(question)
         if reply := small_talk(question):
+            if reply == "reply.identity" and self.writer:
+                reply = "reply.identity_written"
             yield from self._notice(AnswerStatus.SMALLTALK, reply, language, history, started)
             return
         if is_noise(question):
@@ -161,7 +163,7 @@ class Chat:
         sentences: list[AnswerSentence] = []
         notice = None
         try:
-            for written in writer.write(question, language, found, self.index):
+            for written in writer.write(extractive.id, question, language, found, self.index):
                 numbers = []
                 for candidate in written.support:
                     place = (candidate.hit.passage.doc_id, candidate.sentence.start, candidate.sentence.end)

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
@@ -26,8 +26,6 @@ from index.errors import (
 )
 
 if TYPE_CHECKING:
-    from tempfile import TemporaryDirectory
-
     from index.build import BuildReport
     from index.publication import PublishedIndex
     from server.builds import Build
@@ -88,11 +86,14 @@ def serve(
         int | None, typer.Option(min=1, max=65535, help="Port to listen on.  [default: MUNDAP_PORT]")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Number of server processes.")] = 1,
+    is_built: Annotated[bool, typer.Option("--is-built", hidden=True)] = False,
 ) -> None:
     """Build the index if it is missing or stale, then serve the chat."""
+    if is_built:
+        _serve_by_workers(host, port, workers)
+        return
     import uvicorn
 
-    shared = _share_metrics() if workers > 1 else None
     from index.build import build_if_stale, published_manifest
     from index.publication import Publication
     from index.retriever import Retriever
@@ -127,22 +128,31 @@ def serve(
     if report:
         _print_report(report, sys.stderr)
     print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
-    options = server_options(settings)
-    if workers == 1:
-        chat = Chat(Retriever(index, models.embedder), models.reader, models.writer)
-        uvicorn.run(create_app(settings, chat), host=host, port=port, **options)
-    else:
-        with shared or nullcontext():
-            uvicorn.run("server.app:create_app", factory=True, workers=workers, host=host, port=port, **options)
+    if workers > 1:
+        # The parent of the workers answers nothing: beginning anew gives back the gigabyte that the models take.
+        again = ["serve", "--host", host, "--port", str(port), "--workers", str(workers), "--is-built"]
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "server.cli", *again])  # noqa: S606 - our own command
+    chat = Chat(Retriever(index, models.embedder), models.reader, models.writer)
+    uvicorn.run(create_app(settings, chat), host=host, port=port, **server_options(settings))
 
 
-def _share_metrics() -> "TemporaryDirectory[str]":
-    """Return a folder in which workers add up what they count; it has to be known before anything counts."""
+def _serve_by_workers(host: str | None, port: int | None, workers: int) -> None:
     from tempfile import TemporaryDirectory
 
-    folder = TemporaryDirectory(prefix="mundap-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder.name
-    return folder
+    import uvicorn
+
+    # Workers add up in it what they count; it has to be known before anything counts.
+    with TemporaryDirectory(prefix="mundap-metrics-") as shared:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
+        from server.listening import server_options
+
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
+        settings = _settings()
+        options = server_options(settings)
+        uvicorn.run(
+            "server.app:create_app", factory=True, workers=workers, host=host or settings.host,
+            port=port or settings.port, **options,
+        )  # fmt: skip
 
 
 @app.command()

@@ -16,6 +16,7 @@ from server.conversation import Turn, clean_question
 from server.metrics import Metrics
 from server.privacy import Masked, mask
 from server.storage import AskedQuestion
+from server.traces import Traces
 
 ANSWERS_REMEMBERED = 1_000
 
@@ -23,9 +24,10 @@ ANSWERS_REMEMBERED = 1_000
 class Desk:
     """Remembers answers, and notes and counts each that is given. Safe to use from several threads."""
 
-    def __init__(self, metrics: Metrics, note: Callable[[AskedQuestion], None]) -> None:
+    def __init__(self, metrics: Metrics, note: Callable[[AskedQuestion], None], traces: Traces) -> None:
         self.metrics = metrics
         self._note = note
+        self._traces = traces
         self._remembered: OrderedDict[bytes, Answer] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -53,12 +55,13 @@ class Desk:
         return masked
 
     def note(self, question: str, answer: Answer, way: str) -> Answer:
-        """Log and count `answer`; return it with what it has to tell the asker of personal data in `question`."""
+        """Log, count and trace `answer`; return it with what it tells the asker of personal data in `question`."""
         masked = self.masked(question)
         total = answer.timings_ms.get("total", 0.0)
         self.metrics.answers.labels(answer.status.value, answer.mode, answer.lang, way).inc()
         for stage, milliseconds in answer.timings_ms.items():
             self.metrics.answer_seconds.labels(stage).observe(milliseconds / 1000)
+        self._traces.answered(answer.timings_ms, answer.status.value, answer.mode)
         self._note(
             AskedQuestion(
                 answer.id, datetime.now(UTC), masked.text, answer.status.value, answer.lang, answer.mode, way,

@@ -1,5 +1,6 @@
 """Every setting, in one place: its name, default, unit and help. Read from `MUNDAP_…` variables and from `.env`."""
 
+from importlib import metadata
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
@@ -70,6 +71,11 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description='What is logged at least: "info" adds a line for each request.'
+    )
+    traces_url: str = Field(
+        "",
+        description="Address of an OpenTelemetry collector (OTLP over HTTP), such as `http://127.0.0.1:4318`; empty: "
+        "no traces.",
     )
     reader: str = Field(
         "",
@@ -149,6 +155,19 @@ class Settings(BaseSettings):
         except Exception as error:  # of whichever library reads the address, which may hold a password
             problem = "it can't be used; write memory:// or such as redis://host:6379/0"
             raise PydanticCustomError("rate_limit_storage", problem) from error
+        return url
+
+    @field_validator("traces_url")
+    @classmethod
+    def _check_traces(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise PydanticCustomError("traces_url", "it must begin with http:// or https://")
+        try:
+            if url:
+                metadata.version("opentelemetry-exporter-otlp-proto-http")
+        except metadata.PackageNotFoundError as error:
+            problem = "Traces need a package; run: pip install -c requirements.lock -e '.[portal]'"
+            raise PydanticCustomError("traces_url", problem) from error
         return url
 
     @field_validator("trusted_proxies")

@@ -119,6 +119,8 @@ class ParserProcess:
         self._socket.close()
         self._socket, ours = socket.socketpair()
         paths = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
+        # Whoever takes a parser over by a document must not find the settings' keys, tokens and passwords.
+        told = {name: value for name, value in os.environ.items() if not name.startswith("MUNDAP_")}
         with ours:
             limits = [str(self._memory_limit), str(self._time_limit)]
             try:
@@ -127,7 +129,7 @@ class ParserProcess:
                     stdin=ours.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                    env={**os.environ, "PYTHONPATH": paths},
+                    env={**told, "PYTHONPATH": paths},
                 )
             except OSError:
                 self._child = None

@@ -16,7 +16,7 @@ import numpy as np
 from index.assembly import Progress
 from index.bundled_model import bundled_model_folder
 from index.documents import Passage
-from index.embedding import Embedder, OnnxEmbedder
+from index.embedding import Embedder, OnnxEmbedder, open_session
 from index.errors import ModelError
 from index.reader.encoding import EncodedPair, encode_pair
 from index.reader.graph import ADAPTERS, GRAPH, reader_folder
@@ -73,9 +73,7 @@ class BundledReader:
     """The shipped reader, in ONNX Runtime; see `MODEL_CARD.md`."""
 
     def __init__(self, encoder: Path, folder: Path, tokenizer: "Tokenizer") -> None:
-        import onnxruntime
-
-        self._session = onnxruntime.InferenceSession(str(folder / GRAPH), providers=["CPUExecutionProvider"])
+        self._session = open_session(folder / GRAPH)
         self._tokenizer = tokenizer
         self._embeddings = map_tensor(encoder / "model.safetensors", "embeddings.word_embeddings.weight")
 

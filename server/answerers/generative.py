@@ -56,11 +56,13 @@ class Writer:
         # The names of all countries take a moment to load, which no asker shall wait for.
         unsupported_facts("Mundap", [""])
 
-    def write(self, question: str, language: str, found: Extract, index: PublishedIndex) -> Iterator[WrittenSentence]:
+    def write(
+        self, answer_id: str, question: str, language: str, found: Extract, index: PublishedIndex
+    ) -> Iterator[WrittenSentence]:
         """Yield the supported sentences of an answer to `question` as the model writes them.
 
         Nothing is yielded before one of them is supported by a sentence that was found to answer. `question` is all
-        that the model learns of the asker.
+        that the model learns of the asker. `answer_id` is for the log.
 
         Raises:
             LanguageModelError: there is no text, or no more of it; or, with the code "unsupported", none of it holds.
@@ -98,8 +100,8 @@ class Writer:
                 raise LanguageModelError("unsupported", "The documents don't support what the language model wrote")
         finally:
             _log.info(
-                "written by %s, prompt %s %s: %d sentences shown, %d held back",
-                self.model.name, prompt.version, prompt.digest, shown, held_back,
+                "answer %s: written by %s, prompt %s %s: %d sentences shown, %d held back",
+                answer_id, self.model.name, prompt.version, prompt.digest, shown, held_back,
             )  # fmt: skip
 
 
@@ -257,7 +259,7 @@ _MARKS = re.compile(r"^\s*(?:#{1,6}|[-*+•]|\d{1,2}[.)])\s+|[*_`~]{1,3}(?=\S)|(
 def drafts(pieces: Iterator[str]) -> Iterator[Draft]:
     """Yield each sentence of a text that comes in `pieces` as soon as it and the citations behind it are there.
 
-    An empty piece says that nothing has come for a while: a sentence that may be complete is taken to be.
+    An empty piece says that nothing has come for a while: a sentence that has a citation is taken to be complete.
     """
     text = ""
     for piece in pieces:
@@ -274,7 +276,7 @@ def drafts(pieces: Iterator[str]) -> Iterator[Draft]:
 def _sentence_end(text: str, waits: bool) -> int | None:
     """Return where the first sentence of `text` and its citations end, or None while that isn't known.
 
-    It isn't while hidden matter is open, or while more citations may follow and `waits` is set.
+    It isn't while hidden matter is open, while no citation is there, or while more may follow and `waits` is set.
     """
     hidden = [found.span() for found in _HIDDEN.finditer(text)]
     for found in _END.finditer(text):
@@ -286,7 +288,8 @@ def _sentence_end(text: str, waits: bool) -> int | None:
         end = _CITATIONS.match(text, found.end()).end()  # type: ignore[union-attr]
         rest = text[end:].lstrip(" ")
         if not rest:
-            return None if waits else end
+            # One without a citation can't be shown, and slow models take a while to write it.
+            return None if waits or not _CITATION.search(text[:end]) else end
         if rest[0] in "[［【" and not re.search(r"[\]］】]", rest) and len(rest) < 12:
             return None
         return end

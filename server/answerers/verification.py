@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index.embedding import TokenEmbedder
+from index.embedding import EmbeddedText, TokenEmbedder
 from index.morphemes import search_terms
 from index.publication import PublishedIndex
 from index.question_words import QUESTION_WORDS
@@ -76,7 +76,8 @@ class Verifier:
     def weigh(self, sentence: str, cited: Sequence[Sequence[Candidate]]) -> Support:
         """Return what speaks for `sentence`, before any threshold."""
         terms = {t: self._index.lexical.idf(t) for t in search_terms(sentence) if t not in QUESTION_WORDS}
-        scores = self._similarities(sentence, cited)
+        written = self._embedder.embed_tokens(sentence)
+        scores = self._similarities(written.vector, cited)
         quoted = _chosen(sentence, list(chain.from_iterable(cited)), terms, scores)
         missing = unsupported_facts(sentence, [_evidence(candidate) for candidate in quoted])
         if not missing and _is_negated(sentence) and not any(_is_negated(candidate.text) for candidate in quoted):
@@ -85,23 +86,25 @@ class Verifier:
             return Support(tuple(quoted), (0.0, 0.0, 0.0), "; ".join(missing))
         held, total = _known_terms(quoted), sum(terms.values())
         coverage = sum(weight for term, weight in terms.items() if term in held) / total if total else 0.0
-        return Support(tuple(quoted), (coverage, *self._alignment(sentence, quoted, cited)), "")
+        return Support(tuple(quoted), (coverage, *self._alignment(sentence, written, quoted, cited)), "")
 
-    def _similarities(self, sentence: str, cited: Sequence[Sequence[Candidate]]) -> dict[tuple[int, int], float]:
-        """Return the cosine of `sentence` with each sentence of the passages, by the passage's ordinal and position."""
-        vector = self._embedder.embed_passages([sentence])[0]
+    def _similarities(self, vector: np.ndarray, cited: Sequence[Sequence[Candidate]]) -> dict[tuple[int, int], float]:
+        """Return the cosine of `vector` with each sentence of the passages, by the passage's ordinal and position."""
         ordinals = list(dict.fromkeys(candidate.hit.stored.ordinal for passage in cited for candidate in passage))
         found = self._index.corpus.sentence_scores(vector, ordinals)
         return {(ordinal, at): float(score) for ordinal in ordinals for at, score in enumerate(found[ordinal])}
 
     def _alignment(
-        self, sentence: str, quoted: Sequence[Candidate], cited: Sequence[Sequence[Candidate]]
+        self,
+        sentence: str,
+        written: EmbeddedText,
+        quoted: Sequence[Candidate],
+        cited: Sequence[Sequence[Candidate]],
     ) -> tuple[float, float]:
         """Return the last two of `FEATURES`, as in BERTScore's precision (Zhang et al., ICLR 2020)."""
-        spans, tokens = self._embedder.embed_tokens(sentence)
-        words = [any(map(str.isalnum, sentence[start:end])) for start, end in spans]
+        words = [any(map(str.isalnum, sentence[start:end])) for start, end in written.spans]
         centre = np.concatenate([tokens for passage in cited for tokens in self.read(passage)]).mean(axis=0)
-        mine, theirs = tokens[words], np.concatenate([self._sentence_tokens(candidate) for candidate in quoted])
+        mine, theirs = written.tokens[words], np.concatenate([self._sentence_tokens(candidate) for candidate in quoted])
         if not len(mine) or not len(theirs):
             return 0.0, 0.0
         aligned = _best_cosines(mine - centre, theirs - centre).mean()
@@ -118,7 +121,7 @@ class Verifier:
     def _sentence_tokens(self, candidate: Candidate) -> np.ndarray:
         place = _place(candidate)
         if place not in self._read:
-            self._read[place] = self._embedder.embed_tokens(_evidence(candidate))[1]
+            self._read[place] = self._embedder.embed_tokens(_evidence(candidate)).tokens
         return self._read[place]
 
 

@@ -13,9 +13,12 @@ from pydantic import SecretStr
 from server.app import create_app
 from server.settings import Settings
 from tests.e2e.conftest import running, send
+from tests.server.model_server import ModelServer, in_tokens
 
 TARGET = Path(__file__).parents[2] / "web" / "screenshots"
 SESAME = "sesame-for-the-pictures"
+# What a language model would write of the document that ships.
+WRITTEN = "APEC은 1989년 창설된 역내 경제협력체입니다. [1]"
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
@@ -96,6 +99,7 @@ STATES = {
     "widget": widget_open,
     "empty": lambda page: None,
     "answered": answered,
+    "written": answered,
     "source": source_open,
     "related": related,
     "not-found": not_found,
@@ -109,7 +113,12 @@ def main() -> None:
     """Write one picture for each state, scheme and size."""
     TARGET.mkdir(exist_ok=True)
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with running(create_app(Settings(admin_token=SecretStr(SESAME)))) as site, sync_playwright() as playwright:
+    with (
+        ModelServer(lambda messages: in_tokens(WRITTEN)).running() as model,
+        running(create_app(Settings(admin_token=SecretStr(SESAME)))) as site,
+        running(create_app(Settings(llm_base_url=model.address, llm_model="scripted"))) as writing_site,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
         for scheme in ("light", "dark"):
             for name, viewport in (("desk", DESK), ("phone", PHONE)):
@@ -118,7 +127,7 @@ def main() -> None:
                         locale="ko-KR", viewport=viewport, color_scheme=scheme, reduced_motion="reduce"
                     )
                     page = context.new_page()
-                    page.goto(site)
+                    page.goto(writing_site if state == "written" else site)
                     reach(page)
                     page.screenshot(path=TARGET / f"{state}-{name}-{scheme}.png")
                     context.close()

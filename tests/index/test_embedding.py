@@ -113,7 +113,12 @@ def test_a_model_of_a_hub_is_identified_when_it_is_loaded(embedder, tmp_path):
 
 def test_each_token_of_a_text_has_a_vector_and_its_place(embedder):
     text = "APEC은 1989년 창설된 역내 경제협력체다."
-    spans, vectors = embedder.embed_tokens(text)
-    assert vectors.shape == (len(spans), embedder.dimension)
-    assert "".join(text[start:end] for start, end in spans).replace(" ", "") == text.replace(" ", "")
-    assert embedder.embed_tokens("")[1].shape == (0, embedder.dimension)
+    embedded = embedder.embed_tokens(text)
+    assert embedded.tokens.shape == (len(embedded.spans), embedder.dimension)
+    assert "".join(text[start:end] for start, end in embedded.spans).replace(" ", "") == text.replace(" ", "")
+    assert embedder.embed_tokens("").tokens.shape == (0, embedder.dimension)
+
+
+def test_a_text_is_the_same_as_a_whole_whether_its_tokens_are_asked_for_or_not(embedder):
+    text = "APEC은 1989년 창설된 역내 경제협력체다."
+    assert embedder.embed_tokens(text).vector == pytest.approx(embedder.embed_passages([text])[0], abs=1e-5)

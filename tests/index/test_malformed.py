@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -236,6 +237,15 @@ def test_the_parser_ends_with_its_parent_and_leaves_nothing_behind(tmp_path):
         assert not os.path.exists(f"/proc/{pid}")  # noqa: PTH110
         # Nobody is left to tidy up after a parent that was killed.
         assert os.path.exists(folder) == bool(ending)  # noqa: PTH110
+
+
+def test_the_parser_is_told_no_secret(monkeypatch):
+    monkeypatch.setenv("MUNDAP_ADMIN_TOKEN", "sesame-in-the-environment")
+    with ParserProcess() as parser:
+        parser.parse(".csv", "a.csv", b"a,b\n")
+        told = Path(f"/proc/{parser._child.pid}/environ").read_bytes()
+    assert b"PYTHONPATH=" in told
+    assert b"sesame" not in told
 
 
 def test_the_parser_imports_no_model():

@@ -1,6 +1,7 @@
 """A small language model as people run one: llama.cpp's own server, in a process of its own. `python -m` serves it.
 
-The model knows no chat: its template lets it go on with a document. It writes short Korean, and it never abstains.
+The model knows no chat: its template shows it two finished examples, takes passages and question out of what it is
+told, and lets it go on. It writes short Korean, and it never abstains.
 """
 
 import sys
@@ -8,7 +9,39 @@ import time
 from pathlib import Path
 
 FILE = "gemma-3-270m.gguf"
-TEMPLATE = "{% for message in messages if message.role == 'user' %}문서:\n{{ message.content }}\n{% endfor %}답변:"
+EXAMPLES = """\
+문서:
+[1] (구립 도서관 이용 안내)
+도서관은 평일 9시에 열고 22시에 닫는다. 회원증은 1층 안내대에서 만든다.
+
+[2] (주차 안내)
+주차장은 30분까지 무료이다.
+
+질문: 회원증은 어디에서 만드나요?
+답변: 회원증은 1층 안내대에서 만듭니다. [1]
+
+문서:
+[1] (체육관 요금)
+수영장 이용료는 성인 4,000원이다.
+
+[2] (체육관 휴관)
+체육관은 매월 둘째 월요일에 쉰다.
+
+질문: 체육관은 언제 쉬나요?
+답변: 체육관은 매월 둘째 월요일에 쉽니다. [2]
+
+"""
+TEMPLATE = (
+    EXAMPLES
+    + """\
+{%- for message in messages if message.role == 'user' -%}
+{%- set parts = message.content.split('-----') -%}
+문서:
+{{ parts[1].split('\n')[1:] | join('\n') }}
+질문: {{ parts[3].split('\n')[1] }}
+답변:
+{%- endfor -%}"""
+)
 
 
 def main() -> None:

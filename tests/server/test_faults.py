@@ -39,6 +39,9 @@ def test_a_worker_that_is_killed_is_replaced_while_the_other_answers(data_dir, s
         wait_for(lambda: values(client)["mundap_workers",] == 2, PATIENCE_SECONDS)
         before = workers_of(server.pid)
         assert len(before) == 2
+        # Their parent answers nothing, so it holds no model.
+        status = Path(f"/proc/{server.pid}/status").read_text(encoding="ascii")
+        assert int(status.split("RssAnon:")[1].split()[0]) < 300_000
         replies = [ask(client) for _ in range(5)]
         time.sleep(1.5)  # the log of questions is written every half second
         os.kill(next(iter(before)), signal.SIGKILL)

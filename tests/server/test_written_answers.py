@@ -147,9 +147,10 @@ def test_each_question_has_a_fence_of_its_own(written, server):
 
 def test_the_log_names_the_version_and_digest_of_the_prompt_and_nothing_of_the_question(written, caplog):
     with caplog.at_level(logging.INFO, "mundap"):
-        written.answer_question(ANSWERED)
+        answer = written.answer_question(ANSWERED)
     prompt = load_prompt()
-    assert f"prompt {prompt.version} {prompt.digest}: 1 sentences shown, 0 held back" in caplog.text
+    told = f"prompt {prompt.version} {prompt.digest}: 1 sentences shown, 0 held back"
+    assert f"answer {answer.id}: written by scripted, {told}" in caplog.text
     assert "APEC" not in caplog.text
 
 
@@ -464,6 +465,12 @@ def test_a_sentence_that_is_there_does_not_wait_for_the_next():
         raise AssertionError("the sentence was there")
 
     assert next(drafts(pieces())).text == "가나다."
+
+
+def test_a_citation_that_comes_late_still_belongs_to_its_sentence():
+    for text in ("가나다. [1] 라마바. [2]", "가나다 [1]. 라마바 [2]."):
+        pieces = (piece for character in text for piece in (character, ""))
+        assert [(draft.text, draft.citations) for draft in drafts(pieces)] == [("가나다.", (1,)), ("라마바.", (2,))]
 
 
 def test_a_text_without_an_end_is_cut():

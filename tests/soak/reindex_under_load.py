@@ -253,7 +253,9 @@ def memory_mb(pid: int) -> int:
     for process in (str(pid), *children):
         with suppress(OSError):
             status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-            held += int(status.split("RssAnon:")[1].split()[0]) // 1024
+            # One that has ended holds nothing, and says nothing of it until its parent has looked.
+            if found := re.search(r"RssAnon:\s+(\d+)", status):
+                held += int(found.group(1)) // 1024
     return held
 
 
