@@ -31,17 +31,25 @@ EXAMPLES = """\
 답변: 체육관은 매월 둘째 월요일에 쉽니다. [2]
 
 """
+# Whatever else it is told, as by the server's own probe, it goes on with as it is.
 TEMPLATE = (
     EXAMPLES
     + """\
 {%- for message in messages if message.role == 'user' -%}
 {%- set parts = message.content.split('-----') -%}
+{%- if parts | length > 3 -%}
 문서:
-{{ parts[1].split('\n')[1:] | join('\n') }}
-질문: {{ parts[3].split('\n')[1] }}
+{{ parts[1].split('\\n')[1:] | join('\\n') }}
+질문: {{ parts[3].split('\\n')[1] }}
 답변:
+{%- else -%}
+{{ message.content }}
+{%- endif -%}
 {%- endfor -%}"""
 )
+
+# A small model forgets to cite and doesn't end; servers can keep a model to a form.
+GRAMMAR = 'root ::= [^.\\[\\]\\n]{8,150} ". [" [1-4] "]"'
 
 
 def main() -> None:
@@ -61,6 +69,7 @@ def main() -> None:
     parameters.cpuparams.n_threads = 1
     parameters.use_jinja = True
     parameters.chat_template = TEMPLATE
+    parameters.sampling.grammar = xllamacpp.CommonGrammar(xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER, GRAMMAR)
     server = xllamacpp.Server(parameters)
     print(server.listening_address, flush=True)
     while True:

@@ -17,7 +17,7 @@ from tests.server.test_chat_api import events
 QUESTIONS = [
     "APEC은 언제 창설되었나요?",
     "한미 과학기술공동위원회는 내년에 어디에서 열리나요?",
-    "양해각서에 누가 서명하나요?",
+    "양해각서는 언제 체결했나요?",
     "When was APEC founded?",
 ]
 
@@ -68,6 +68,11 @@ def test_whatever_a_real_model_writes_the_answer_holds(chat, answers, question):
         assert not altered_numbers(sentence.text, quotes)
         assert not load_prompt().is_quoted_in(sentence.text)
     assert [event for event in answers[question] if isinstance(event, AnswerSentence)] == list(answer.sentences)
+
+
+def test_a_sentence_that_the_documents_support_is_shown_and_one_that_they_do_not_is_not(answers):
+    modes = [events[-1].mode for events in answers.values()]
+    assert {"generative", "extractive"} == set(modes)
 
 
 def test_its_answers_come_as_events_of_the_interface(settings, written):
