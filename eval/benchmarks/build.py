@@ -1,8 +1,7 @@
 """What a build costs beside the embedding in it, and what it costs when little has changed: `make bench-build`.
 
 The documents have the size and the form of the press release in source_docs, each in other words. Meanwhile the model
-embeds batches a second time, outside the build's clock, so that a noisy machine disturbs both alike: all of up to 100
-documents, of more as many as of those.
+embeds an eighth of the texts a second time, outside the build's clock, so that a noisy machine disturbs both alike.
 
 With many more documents it is measured what a build takes that finds nothing changed (the whole command, from start to
 end; its processor time tells more on a busy machine), and with one document changed and a tenth of the files renamed
@@ -35,32 +34,36 @@ from index.publication import Publication
 from server.settings import Settings
 
 RELEASE = Path(__file__).resolve().parents[2] / "source_docs" / "한-미_기술번영_양해각서_체결.txt"
+PARTS = 8
 Result = TypeVar("Result")
 _WORD = re.compile(r"([가-힣]{2,})")
 
 
 class _TimedAlone:
-    """Passes for the model that it is made of, and measures how fast that is by itself, by one batch in `every`.
+    """Passes for the model that it is made of, and measures how fast that is by itself.
 
     `seconds` is what that took, `texts` how many were embedded so.
     """
 
-    def __init__(self, embedder: Embedder, every: int) -> None:
+    def __init__(self, embedder: Embedder) -> None:
         self.name, self.dimension, self.identity = embedder.name, embedder.dimension, embedder.identity
         self.embed_questions = embedder.embed_questions
         self.seconds, self.texts = 0.0, 0
-        self._model, self._every = embedder, every
-        self._batches = 0
+        self._model = embedder
+        self._calls = 0
 
     def embed_passages(self, texts: list[str], batch_size: int = 16) -> np.ndarray:
         """Return float32 vectors of unit norm, shape (len(texts), dimension)."""
         vectors = self._model.embed_passages(texts, batch_size)
-        # The middle one, since batches come longest first.
-        if self._batches % self._every == self._every // 2:
-            took, _ = _timed(lambda: self._model.embed_passages(texts, batch_size))
+        # Texts come longest first, so each eighth of a call has its turn.
+        share = -(-len(texts) // PARTS)
+        start = self._calls % PARTS * share
+        again = texts[start : start + share]
+        if again:
+            took, _ = _timed(lambda: self._model.embed_passages(again, batch_size))
             self.seconds += took
-            self.texts += len(texts)
-        self._batches += 1
+            self.texts += len(again)
+        self._calls += 1
         return vectors
 
 
@@ -98,7 +101,7 @@ def measure_embedding(documents: int, embedder: Embedder) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         source = _write_documents(folder / "source", documents)
-        alone = _TimedAlone(embedder, max(1, documents // 100))
+        alone = _TimedAlone(embedder)
         both, report = _timed(lambda: build_index(source, Publication(folder / "data"), alone))
     texts = report.embedded_passages + report.embedded_sentences
     build = both - alone.seconds
