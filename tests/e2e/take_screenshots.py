@@ -18,7 +18,7 @@ from tests.server.model_server import ModelServer, in_tokens
 TARGET = Path(__file__).parents[2] / "web" / "screenshots"
 SESAME = "sesame-for-the-pictures"
 # What a language model would write of the document that ships.
-WRITTEN = "APEC은 1989년 창설된 역내 경제협력체입니다. [1]"
+WRITTEN = "APEC은 1989년 창설된 역내 경제협력체로, 회원국의 경제성장과 상호 협력 증진이 목표입니다. [1]"
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
