@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint bench bench-build bench-written soak endurance load fuzz bench-page screenshots lock audit sbom clean
+.PHONY: help install serve test lint bench bench-build bench-written bench-throughput bench-growth bench-peers soak endurance load fuzz bench-page screenshots lock audit sbom clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -26,6 +26,15 @@ bench: .venv/dev ## measure what a question costs beside its embedding
 
 bench-build: .venv/dev ## measure what a build costs beside its embedding, and when little has changed
 	$(BIN)/python -m eval.benchmarks.build
+
+bench-throughput: .venv/dev ## measure how many new questions a second are answered, beside the encoder alone
+	$(BIN)/python -m eval.benchmarks.throughput
+
+bench-growth: .venv/dev ## measure search, memory, start and build with up to a million passages
+	$(BIN)/python -m eval.benchmarks.growth
+
+bench-peers: .venv/dev ## measure build, search, memory and recall beside Haystack, txtai and LlamaIndex (6 GB of packages)
+	$(BIN)/python -m eval.benchmarks.peers
 
 bench-written: .venv/dev ## measure how long checking keeps a written sentence from the asker
 	$(BIN)/python -m eval.benchmarks.written

@@ -1,16 +1,17 @@
 """Folders that are made once from what the install carries, and used from then on."""
 
-import hashlib
 import json
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from index.digests import DigestRecord, file_digest
 from index.errors import ModelError
 
 Progress = Callable[[str], None]
 _RECORD = "assembled.json"
+_DIGESTS = "digests.json"
 
 
 def assembled_folder(folder: Path, assemble: Callable[[Path], None]) -> Path:
@@ -42,16 +43,13 @@ def assembled_folder(folder: Path, assemble: Callable[[Path], None]) -> Path:
     return folder
 
 
-def file_digest(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _is_whole(folder: Path) -> bool:
     try:
         files: dict[str, str] = json.loads((folder / _RECORD).read_text(encoding="utf-8"))["files"]
-        return all(file_digest(folder / name) == digest for name, digest in files.items())
+        record = DigestRecord(folder.parent / _DIGESTS)
+        is_whole = all(record.digest(folder / name) == digest for name, digest in files.items())
+        record.save()
+        return is_whole
     except (OSError, ValueError, KeyError):
         return False
 

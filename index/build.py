@@ -176,7 +176,7 @@ def report_if_unchanged(
     if inputs != before.inputs and not (settled and inputs == publication.settled()):
         return None
     try:
-        publication.verify(before.version)
+        publication.verify(before.version, read_again=False)
     except PublishedIndexError:
         return None
     return _report(before, before, published=False)

@@ -27,7 +27,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from index.assembly import Progress, assembled_folder, file_digest
+from index.assembly import Progress, assembled_folder
+from index.digests import file_digest
 from index.errors import ModelError
 
 MODEL_NAME = "multilingual-e5-small"

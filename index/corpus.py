@@ -1,7 +1,7 @@
 """The texts of one published index: documents and passages in a read-only SQLite file, sentence vectors beside it.
 
-A passage's ordinal is its position in the index; its sentences' vectors are consecutive rows of one array. Texts are
-read when they are asked for, vectors are memory-mapped.
+A passage's ordinal is its position in the index; its sentences' vectors are consecutive rows of one array. Both are
+read when they are asked for.
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from index.documents import Block, BlockKind, Document, Passage, Sentence
+from index.vector_file import VectorFile
 
 FILE = "corpus.sqlite"
 SENTENCE_VECTORS = "sentence_vectors.npy"
@@ -67,7 +68,7 @@ class AnalysedPassage:
 def write_corpus(
     folder: Path, documents: Iterable[Document], passages: Sequence[AnalysedPassage], sentence_vectors: np.ndarray
 ) -> None:
-    """Write everything to `folder`. `sentence_vectors` is float32 (sentences, d), in the order of the passages."""
+    """Write everything to `folder`. `sentence_vectors` is float (sentences, d), in the order of the passages."""
     connection = sqlite3.connect(folder / FILE)
     with connection:
         connection.executescript(_SCHEMA)
@@ -82,7 +83,7 @@ def write_corpus(
         )
     connection.close()
     # Half precision costs 1e-4 of a cosine and halves what is read from disk.
-    np.save(folder / SENTENCE_VECTORS, sentence_vectors.astype(np.float16))
+    np.save(folder / SENTENCE_VECTORS, sentence_vectors.astype(np.float16, copy=False))
     counts = [len(analysed.passage.sentences) for analysed in passages]
     np.save(folder / SENTENCE_OFFSETS, np.cumsum([0, *counts], dtype=np.int64))
 
@@ -114,7 +115,7 @@ class Corpus:
         # Else the connection would stay open until the next collection of garbage, since it refers to itself.
         weakref.finalize(self, self._connection.close)
         self._lock = threading.Lock()
-        self._sentence_vectors: np.ndarray = np.load(folder / SENTENCE_VECTORS, mmap_mode="r", allow_pickle=False)
+        self._sentence_vectors = VectorFile(folder / SENTENCE_VECTORS)
         self._sentence_offsets: np.ndarray = np.load(folder / SENTENCE_OFFSETS, allow_pickle=False)
 
     def documents(self) -> list[DocumentSummary]:
@@ -163,10 +164,9 @@ class Corpus:
             return {}
         starts = self._sentence_offsets[np.asarray(ordinals, dtype=np.int64)]
         counts = self._sentence_offsets[np.asarray(ordinals, dtype=np.int64) + 1] - starts
-        ends = np.cumsum(counts)
-        rows = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
-        scores = self._sentence_vectors[rows].astype(np.float32) @ vector
-        return dict(zip(ordinals, np.split(scores, ends[:-1]), strict=True))
+        scores = self._sentence_vectors.read(starts, counts) @ vector
+        ends = np.cumsum(counts).tolist()
+        return {at: scores[start:end] for at, start, end in zip(ordinals, [0, *ends[:-1]], ends, strict=True)}
 
     def _query(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
         with self._lock:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from index.assembly import Progress, file_digest
+from index.assembly import Progress
 from index.bundled_model import MODEL_NAME, bundled_model_folder, recipe_digest
+from index.digests import file_digest
 from index.errors import ModelError
 
 BUNDLED = "bundled"
+# What the vocabulary's matrix is called in the bundled model's weights and in its graph.
+WORD_VECTORS = "embeddings.word_embeddings.weight"
 # Whatever changes the vectors of the same weights when it changes.
 _BUNDLED_PACKAGES = ("onnxruntime", "tokenizers")
 _PACKAGES = (*_BUNDLED_PACKAGES, "sentence-transformers", "torch", "transformers")
@@ -72,6 +76,7 @@ class OnnxEmbedder:
     name = MODEL_NAME
 
     def __init__(self, folder: Path, identity: str = "") -> None:
+        import onnxruntime
         from tokenizers import Tokenizer
 
         self.folder = folder
@@ -84,7 +89,11 @@ class OnnxEmbedder:
         lengths = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
         self._most_tokens: int = lengths["max_seq_length"]
         self._padding: int = self.tokenizer.token_to_id("<pad>")
-        self._session = open_session(folder / "onnx" / "model.onnx")
+        # Four fifths of the weights, of which a text needs a few rows: mapped they take next to no memory. The session
+        # refers to both objects without keeping them.
+        self._word_vectors = map_tensor(folder / "model.safetensors", WORD_VECTORS)
+        self._initializer = onnxruntime.OrtValue.ortvalue_from_numpy(self._word_vectors)
+        self._session = open_session(folder / "onnx" / "model.onnx", {WORD_VECTORS: self._initializer})
         self.dimension: int = self._session.get_outputs()[0].shape[-1]
 
     def embed_questions(self, texts: list[str]) -> np.ndarray:
@@ -133,17 +142,31 @@ class OnnxEmbedder:
         return self._session.run(None, inputs)[0], mask
 
 
-def open_session(graph: Path) -> Any:
+def open_session(graph: Path, initializers: Mapping[str, Any] | None = None) -> Any:
     """Return an `onnxruntime.InferenceSession` of the file `graph` whose idle threads sleep.
 
     Threads that spin while they wait for work take the processors from numpy's, which do the same, and from others that
-    answer.
+    answer. `initializers` take the place of the graph's weights of the same names; they are values of ONNX Runtime that
+    have to be kept for as long as the session.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    for name, value in (initializers or {}).items():
+        options.add_initializer(name, value)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+
+def map_tensor(path: Path, name: str) -> np.ndarray:
+    """Return one float32 tensor of a safetensors file, memory-mapped: only the rows that are used are read."""
+    with path.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(header_bytes))[name]
+    if entry["dtype"] != "F32":
+        raise ModelError(f"{path.name}: {name} is {entry['dtype']}, not F32")
+    tensor: np.ndarray = np.memmap(path, "<f4", "r", 8 + header_bytes + entry["data_offsets"][0], tuple(entry["shape"]))
+    return tensor
 
 
 class SentenceTransformerEmbedder:

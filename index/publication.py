@@ -4,6 +4,7 @@
 <data>/index/current                the name of the published version; replaced by one atomic rename
 <data>/index/held                   the names of versions that were built and never published, one a line
 <data>/index/cache.sqlite           what earlier builds worked out; see build_cache.py
+<data>/index/digests.json           the digests of files that were read and not touched since; see digests.py
 <data>/index/lock                   held while a version is built or published
 
 A folder whose name begins with a dot is being written or removed; what a crash left of it goes with the next build.
@@ -15,7 +16,8 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from index.assembly import file_digest
 from index.corpus import Corpus
 from index.dense import FaissStore
+from index.digests import DigestRecord, file_digest
 from index.documents import Document
 from index.embedding import Embedder
 from index.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, InputError, PublishedIndexError
@@ -316,14 +318,18 @@ class Publication:
             self._point_to(version)
         return manifest
 
-    def verify(self, version: str) -> Manifest:
+    def verify(self, version: str, read_again: bool = True) -> Manifest:
         """Check every file of one version against its digest.
+
+        Unless they are to be `read_again`, files that were read before and not touched since are not.
 
         Raises:
             IndexDamaged: a file is missing, differs or was added.
         """
         manifest = self.manifest(version)
-        found = file_digests(self._versions / version)
+        record = DigestRecord(self.folder / "digests.json")
+        found = file_digests(self._versions / version, file_digest if read_again else record.digest)
+        record.save()
         for name in sorted(manifest.files.keys() | found.keys()):
             if manifest.files.get(name) != found.get(name):
                 problem = (
@@ -343,7 +349,7 @@ class Publication:
             IndexMissing, IndexDamaged, IndexMismatch: see there.
         """
         version = self.current_version()
-        return open_folder(self._versions / version, self.verify(version), embedder)
+        return open_folder(self._versions / version, self.verify(version, read_again=False), embedder)
 
     def kept_manifest(self, version: str) -> Manifest | None:
         """Return the manifest of the version of that name, whoever gave it, or None where none is kept.
@@ -435,13 +441,16 @@ def writing_files(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def file_digests(folder: Path) -> dict[str, str]:
+def file_digests(folder: Path, digest: Callable[[Path], str] = file_digest) -> dict[str, str]:
     """Return relative name → SHA-256 of every file of a version but its manifest."""
-    digests = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != MANIFEST and path.suffix != LOCK_SUFFIX:
-            digests[path.relative_to(folder).as_posix()] = file_digest(path)
-    return digests
+    paths = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST and path.suffix != LOCK_SUFFIX
+    ]
+    with ThreadPoolExecutor() as pool:
+        digests = pool.map(digest, paths)
+        return {path.relative_to(folder).as_posix(): one for path, one in zip(paths, digests, strict=True)}
 
 
 def embedding_input(context: tuple[str, ...], text: str) -> str:

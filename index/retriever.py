@@ -13,6 +13,7 @@ from index.embedding import Embedder
 from index.fusion import fuse, lexical_weight
 from index.morphemes import question_terms
 from index.publication import PublishedIndex
+from index.question_vectors import QuestionVectors
 from index.scripts import HANGUL
 
 # Passages that each search hands to fusion. More changes nothing that is measured; fewer loses recall.
@@ -64,6 +65,7 @@ class Retriever:
     def __init__(self, index: PublishedIndex, embedder: Embedder) -> None:
         self.index = index
         self.embedder = embedder
+        self._questions = QuestionVectors(embedder)
 
     def search(self, question: str, top_k: int, exclude: Collection[str] = ()) -> Retrieval:
         """Return the `top_k` best passages for `question`, by fused score, then by passage id.
@@ -71,7 +73,7 @@ class Retriever:
         Documents whose id is in `exclude` are left out before anything is normalised, as if they weren't there.
         """
         started = time.perf_counter()
-        vector = self.embedder.embed_questions([question])[0]
+        vector = self._questions.vector(question)
         embedded = time.perf_counter()
         terms = self._terms(question)
         known_share = self._known_share(terms)
@@ -86,8 +88,9 @@ class Retriever:
             for ordinal, score in whole.items()
         }
         fused = fuse(dense, lexical, lexical_weight(known_share))
-        # Some more than asked for, so that ties at the end are broken by passage id too.
-        best = sorted(fused, key=lambda ordinal: -fused[ordinal])[: top_k + CANDIDATES // 10]
+        ranked = sorted(fused, key=lambda ordinal: -fused[ordinal])[: top_k + CANDIDATES // 10]
+        # Ties at the end are broken by passage id too, so those are read that score no less than the last one.
+        best = [ordinal for ordinal in ranked if fused[ordinal] >= fused[ranked[:top_k][-1]]]
         hits = [
             Hit(stored, fused[at], dense[at], lexical.get(at, 0.0), sentences[at])
             for stored in self.index.corpus.passages(best)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from index import morphemes
 from index.build import Progress
@@ -28,8 +29,6 @@ from server.answer import (
 )
 from server.answerers.evidence import PASSAGES_WEIGHED, Candidate
 from server.answerers.extractive import Extract, Finding, extract, named_phrase
-from server.answerers.generative import Writer
-from server.answerers.language_model import LanguageModel
 from server.budget import check_budget
 from server.conversation import (
     Turn,
@@ -46,13 +45,16 @@ from server.privacy import mask
 from server.settings import Settings
 from server.suggestions import next_questions
 
+if TYPE_CHECKING:
+    from server.answerers.generative import Writer
+
 _log = logging.getLogger("mundap")
 
 
 class Chat:
     """Answers questions from one published index, with or without a reader, and with or without a language model."""
 
-    def __init__(self, retriever: Retriever, reader: Reader | None = None, writer: Writer | None = None) -> None:
+    def __init__(self, retriever: Retriever, reader: Reader | None = None, writer: "Writer | None" = None) -> None:
         self.retriever = retriever
         self.reader = reader
         self.writer = writer
@@ -154,7 +156,7 @@ class Chat:
         yield replace(answer, suggestions=next_questions(self.index.manifest.suggestions, answer, history))
 
     def _write(
-        self, writer: Writer, question: str, found: Extract, extractive: Answer
+        self, writer: "Writer", question: str, found: Extract, extractive: Answer
     ) -> Generator[AnswerEvent, None, Answer]:
         """Yield what `writer` makes of `found` and return the answer that it is, or `extractive` where it is none."""
         yield _beginning(extractive)
@@ -253,7 +255,7 @@ class Models:
 
     embedder: Embedder
     reader: Reader | None = None
-    writer: Writer | None = None
+    writer: "Writer | None" = None
 
 
 def create_chat(settings: Settings, models: Models | None = None) -> Chat:
@@ -315,9 +317,13 @@ def load_models(settings: Settings, progress: Progress | None = None) -> Models:
     return Models(embedder, reader, _writer(settings, embedder))
 
 
-def _writer(settings: Settings, embedder: TokenEmbedder) -> Writer | None:
+def _writer(settings: Settings, embedder: TokenEmbedder) -> "Writer | None":
     if not settings.llm_base_url:
         return None
+    # They import openai and scikit-learn, which take two seconds.
+    from server.answerers.generative import Writer
+    from server.answerers.language_model import LanguageModel
+
     model = LanguageModel(
         settings.llm_base_url, settings.llm_model, settings.llm_api_key.get_secret_value(),
         settings.llm_budget_seconds, settings.llm_concurrency,

@@ -185,12 +185,14 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Print the passages that most likely answer, with the dense, lexical and fused score of each."""
+    from index.reader import OFF
     from server.chat import create_chat
     from server.conversation import clean_question
     from server.routes.schemas import HitModel, SearchResponse
 
     cleaned = clean_question(question)
-    chat = create_chat(_settings())
+    # What only answers is not loaded.
+    chat = create_chat(_settings().model_copy(update={"reader": OFF, "llm_base_url": ""}))
     hits = [HitModel.of(hit) for hit in chat.retriever.search(cleaned, top_k).hits]
     if as_json:
         response = SearchResponse(hits=hits, index_version=chat.index.manifest.version)

@@ -2,6 +2,7 @@
 
 The documents have the size and the form of the press release in source_docs, each in other words. Meanwhile the model
 embeds an eighth of the texts a second time, outside the build's clock, so that a noisy machine disturbs both alike.
+`models_mb` is what the process holds before the build, `build_peak_mb` the most that it held during it (Linux).
 
 With many more documents it is measured what a build takes that finds nothing changed (the whole command, from start to
 end; its processor time tells more on a busy machine), and with one document changed and a tenth of the files renamed
@@ -12,7 +13,6 @@ documents.
 
 import argparse
 import hashlib
-import json
 import os
 import random
 import re
@@ -27,6 +27,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from eval.benchmarks.tables import forget_peak_memory, memory_mb, print_figures
 from index import morphemes
 from index.build import BuildReport, build_index
 from index.embedding import BUNDLED, Embedder, load_embedder
@@ -91,9 +92,7 @@ def main() -> None:
     embedder = load_embedder(BUNDLED, Settings().model_cache)
     morphemes.warm_up()
     figures = measure_embedding(options.documents, embedder) | measure_changes(options.known, embedder)
-    for name, value in figures.items():
-        print(f"{name:26} {value:>9}")
-    print(json.dumps(figures))
+    print_figures([figures])
 
 
 def measure_embedding(documents: int, embedder: Embedder) -> dict[str, float]:
@@ -102,7 +101,10 @@ def measure_embedding(documents: int, embedder: Embedder) -> dict[str, float]:
         folder = Path(temporary)
         source = _write_documents(folder / "source", documents)
         alone = _TimedAlone(embedder)
+        held = memory_mb("VmRSS")
+        forget_peak_memory()
         both, report = _timed(lambda: build_index(source, Publication(folder / "data"), alone))
+        peak = memory_mb("VmHWM")
     texts = report.embedded_passages + report.embedded_sentences
     build = both - alone.seconds
     model_rate = alone.texts / alone.seconds
@@ -116,6 +118,8 @@ def measure_embedding(documents: int, embedder: Embedder) -> dict[str, float]:
         "model_texts": alone.texts,
         "model_texts_a_second": round(model_rate, 2),
         "ratio": round(texts / build / model_rate, 3),
+        "models_mb": held,
+        "build_peak_mb": peak,
     }
 
 

@@ -6,7 +6,6 @@ second, and the third and fourth are the logits of the first and the last token 
 0 stands for "no sentence answers".
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +15,7 @@ import numpy as np
 from index.assembly import Progress
 from index.bundled_model import bundled_model_folder
 from index.documents import Passage
-from index.embedding import Embedder, OnnxEmbedder, open_session
+from index.embedding import WORD_VECTORS, Embedder, OnnxEmbedder, map_tensor, open_session
 from index.errors import ModelError
 from index.reader.encoding import EncodedPair, encode_pair
 from index.reader.graph import ADAPTERS, GRAPH, reader_folder
@@ -75,7 +74,7 @@ class BundledReader:
     def __init__(self, encoder: Path, folder: Path, tokenizer: "Tokenizer") -> None:
         self._session = open_session(folder / GRAPH)
         self._tokenizer = tokenizer
-        self._embeddings = map_tensor(encoder / "model.safetensors", "embeddings.word_embeddings.weight")
+        self._embeddings = map_tensor(encoder / "model.safetensors", WORD_VECTORS)
 
     def read(self, question: str, passage: Passage) -> Reading:
         """Return what the reader makes of one passage."""
@@ -144,17 +143,6 @@ def load_reader(
             f"The reader {reader} gives {model.num_labels} numbers for a pair, not one; check MUNDAP_READER"
         )
     return CrossEncoderReader(model)
-
-
-def map_tensor(path: Path, name: str) -> np.ndarray:
-    """Return one float32 tensor of a safetensors file, memory-mapped: only the rows that are used are read."""
-    with path.open("rb") as file:
-        header_bytes = int.from_bytes(file.read(8), "little")
-        entry = json.loads(file.read(header_bytes))[name]
-    if entry["dtype"] != "F32":
-        raise ModelError(f"{path.name}: {name} is {entry['dtype']}, not F32")
-    tensor: np.ndarray = np.memmap(path, "<f4", "r", 8 + header_bytes + entry["data_offsets"][0], tuple(entry["shape"]))
-    return tensor
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

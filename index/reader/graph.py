@@ -11,7 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from index.assembly import assembled_folder, file_digest
+from index.assembly import assembled_folder
+from index.digests import file_digest
 
 ADAPTERS = Path(__file__).with_name("adapters.safetensors")
 GRAPH = "reader.onnx"

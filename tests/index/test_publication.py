@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from index import build
 from index.build import build_index
+from index.digests import file_digest
 from index.errors import IndexDamaged, IndexMismatch, IndexMissing, InputError
 from index.publication import FORMAT, VERSIONS_KEPT, Publication
 from tests.conftest import FakeEmbedder
@@ -277,3 +279,34 @@ def test_the_first_version_can_be_held_too(publication, source, fake_embedder):
         publication.current_version()
     publication.publish_kept(report.version)
     assert publication.open(fake_embedder).manifest.version == report.version
+
+
+def test_files_that_were_verified_are_read_again_only_when_they_were_touched(
+    publish, publication, fake_embedder, monkeypatch
+):
+    monkeypatch.setattr("index.digests.SETTLED_SECONDS", 0.0)
+    read = []
+    monkeypatch.setattr("index.digests.file_digest", lambda path: read.append(path) or file_digest(path))
+    folder = folder_of(publication, publish("Apples are red."))
+    time.sleep(0.03)
+    publication.open(fake_embedder)
+    assert {path.relative_to(folder).as_posix() for path in read} == publication.manifest(folder.name).files.keys()
+    read.clear()
+    publication.open(fake_embedder)
+    assert read == []
+    time.sleep(0.03)
+    flip(folder / "corpus.sqlite")
+    with pytest.raises(IndexDamaged, match=r"corpus.sqlite was changed"):
+        publication.open(fake_embedder)
+    assert read == [folder / "corpus.sqlite"]
+
+
+def test_a_check_on_demand_reads_every_file(publish, publication, fake_embedder, monkeypatch):
+    monkeypatch.setattr("index.digests.SETTLED_SECONDS", 0.0)
+    version = publish("Apples are red.")
+    time.sleep(0.03)
+    publication.open(fake_embedder)
+    read = []
+    monkeypatch.setattr("index.publication.file_digest", lambda path: read.append(path) or file_digest(path))
+    publication.verify(version)
+    assert len(read) == len(publication.manifest(version).files)

@@ -106,6 +106,11 @@ def test_search_prints_ranked_passages(mundap, doc_id):
     assert [line.split()[0] for line in run.stdout.splitlines()] == ["rank", "1", "2", "3"]
 
 
+def test_nothing_is_loaded_that_only_written_answers_need():
+    script = "import sys, server.chat; assert not {'openai', 'sklearn', 'scipy', 'torch'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", script], cwd=REPO, check=True)
+
+
 def test_an_index_is_built_listed_checked_and_rolled_back(mundap, source):
     build = ["index", "build", "--source", str(source({"a.txt": "첫 문서이다.", "b.pdf": b"%PDF"}))]
     first = mundap(*build)
