@@ -30,7 +30,7 @@ def writing_site(settings, chat, model):
 
 def check_at_the_end(page):
     """Look where nothing is half behind the field for the next question, as wherever one scrolls something is."""
-    page.evaluate("() => scrollTo({ top: document.documentElement.scrollHeight, behavior: \"instant\" })")
+    page.evaluate('() => scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" })')
     check(page)
 
 
