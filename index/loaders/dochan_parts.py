@@ -13,6 +13,7 @@ from dochan.model.table import Table as FoundTable
 
 from index.documents import BlockKind
 from index.errors import InputError
+from index.loaders.superscripts import joined_runs
 from index.loaders.writer import MAX_DEPTH, Paragraph, Part, Row, Table
 
 _BOOKMARK = re.compile(r"\[bookmark: .*\] ?", re.DOTALL)
@@ -92,8 +93,8 @@ class PartFinder:
 
 
 def _text(paragraph: FoundParagraph) -> str:
-    return "".join(
-        f"[^{run.note_ref}]" if run.note_ref else run.text
+    return joined_runs(
+        (f"[^{run.note_ref}]", False) if run.note_ref else (run.text, run.superscript and run.equation is None)
         for run in paragraph.runs
         if not _BOOKMARK.fullmatch(run.text)
     )

@@ -112,6 +112,23 @@ def test_a_footnote_follows_its_paragraph(document):
     ]
 
 
+def test_what_is_set_above_the_line_changes_no_figure(document):
+    style = document.styles.add_style("주석 표시", WD_STYLE_TYPE.CHARACTER)
+    style.font.superscript = True
+    paragraph = document.add_paragraph("회원국은 21")
+    # As Word cuts them.
+    for text in ("1", ")"):
+        paragraph.add_run(text).font.superscript = True
+    paragraph.add_run("개국, 10")
+    paragraph.add_run("2").font.superscript = True
+    paragraph.add_run("억, 1989년")
+    paragraph.add_run("*", style="주석 표시")
+    paragraph.add_run("이다. H")
+    paragraph.add_run("2").font.subscript = True
+    paragraph.add_run("O")
+    assert read(document) == [("paragraph", "회원국은 21[^1]개국, 10²억, 1989년*이다. H2O")]
+
+
 def test_merged_cells_are_empty_but_the_first_and_deleted_rows_are_gone(document):
     table = document.add_table(3, 3)
     for at, row in enumerate([["부서", "이름", "전화"], ["홍보", "김", "010"], ["", "이", "011"]]):

@@ -45,6 +45,13 @@ def test_a_footnote_follows_its_paragraph_and_is_about_the_word_that_it_notes():
     assert [sentence.about for sentence in passage.sentences] == ["", "경제협력체 APEC", ""]
 
 
+def test_what_is_set_above_the_line_changes_no_figure():
+    shapes = '<hh:charPr id="1"/><hh:charPr id="2"><hh:supscript/></hh:charPr>'
+    runs = [("회원국은 21", 1), ("1", 2), (")", 2), ("개국, 10", 1), ("2", 2), ("억이다.", 1)]
+    body = "".join(f'<hp:run charPrIDRef="{shape}"><hp:t>{text}</hp:t></hp:run>' for text, shape in runs)
+    assert read(f"<hp:p>{body}</hp:p>", head=shapes) == [("paragraph", "회원국은 21[^1]개국, 10²억이다.")]
+
+
 def test_deleted_text_heads_bookmarks_and_memos_are_left_out():
     change = (
         '<hp:t>남은 <hp:deleteBegin Id="1" TcId="1"/>지운 글<hp:deleteEnd Id="1" TcId="1" paraend="0"/>'
