@@ -37,6 +37,8 @@ BURSTS = "the file would burst when unpacked: don't trust it, or save it anew in
 ENTITIES = "the file declares XML entities: don't trust it, or save it anew"
 DAMAGED_HWP = "the file is damaged or cut off: open it in its word processor and save it anew"
 MILLIONS = f"holds more than {MAX_CHARACTERS // 1_000_000} million characters: split it"
+HIDDEN = "the file hides where its XML begins: don't trust it, or save it anew"
+ELSEWHERE = '<!DOCTYPE x [<!ENTITY l11 SYSTEM "elsewhere.txt">]>'
 LAUGH = "<w:p><w:r><w:t>&l11;</w:t></w:r></w:p>"
 
 
@@ -66,6 +68,13 @@ MALFORMED = {
     "laughs.docx": (lambda: hostile.docx_body(LAUGH, hostile.BILLION_LAUGHS), ENTITIES),
     "laughs.hwpx": (lambda: hwpx_package(hostile.BILLION_LAUGHS + hwpx_section(hwpx_paragraph("&l11;"))), ENTITIES),
     "laughs.xlsx": (hostile.xlsx_bomb, ENTITIES),
+    "late_laughs.docx": (lambda: hostile.docx_body(LAUGH, f"<!--{'<x>' * 3_000}-->{ELSEWHERE}"), ENTITIES),
+    "later_laughs.docx": (lambda: hostile.docx_body(LAUGH, f"<?x {'<x>' * 3_000}?>\n\n{ELSEWHERE}"), ENTITIES),
+    "hidden_laughs.docx": (lambda: hostile.docx_body(LAUGH, f"<!--{'<x>' * 50_000}-->{ELSEWHERE}"), HIDDEN),
+    "encoded_laughs.docx": (
+        lambda: hostile.docx_of('<?xml version="1.0" encoding="UTF-7"?>' + f"{ELSEWHERE}<x/>".replace("<", "+ADw-")),
+        HIDDEN,
+    ),
     "leads_out.docx": (
         lambda: zipped({"word/document.xml": "", "../../../etc/evil.xml": "x"}),
         "the file holds names that lead out of it: don't trust it, or save it anew",
