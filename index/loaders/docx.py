@@ -100,11 +100,13 @@ class _Body:
                 self._read(child, text, is_raised or is_raised_run)
 
     def _table(self, element: "_Element", place: str) -> Table:
-        self._tables += 1
+        # One column is a box that lays out what is in it.
+        is_box = max(map(_width, _inside(element, "tr")), default=0) == 1
+        self._tables += not is_box
         number = self._tables
         rows = []
         for at, row in enumerate(_inside(element, "tr"), 1):
-            here = place or f"table {number}, row {at}"
+            here = place or ("" if is_box else f"table {number}, row {at}")
             cells: list[tuple[Part, ...]] = [()] * _number(row.find("{*}trPr/{*}gridBefore"), 0)
             for cell in _inside(row, "tc"):
                 merge = cell.find("{*}tcPr/{*}vMerge")
@@ -184,6 +186,12 @@ def _inside(element: "_Element", name: str) -> Iterator["_Element"]:
             yield child
         elif _name(child) in ("sdt", "sdtContent", "ins", "smartTag", "customXml", "AlternateContent", "Choice"):
             yield from _inside(child, name)
+
+
+def _width(row: "_Element") -> int:
+    """Return how many columns of the table a row has."""
+    spans = (_number(cell.find("{*}tcPr/{*}gridSpan"), 1) for cell in _inside(row, "tc"))
+    return _number(row.find("{*}trPr/{*}gridBefore"), 0) + sum(spans)
 
 
 def _is_unseen(element: "_Element") -> bool:

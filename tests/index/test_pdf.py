@@ -55,6 +55,18 @@ def test_a_table_with_lines_has_a_row_for_each_of_its_own():
     )
 
 
+def test_captions_of_tables_and_figures_stay_where_they_are_read():
+    rows = "<tr><td>부서</td><td>전화</td></tr><tr><td>홍보과</td><td>02-123-4567</td></tr>"
+    figure = "<svg width=200 height=100><rect width=200 height=100 fill=grey /></svg>"
+    body = f"""<p>앞 문장이다.</p><table><caption>표 1. 연락처</caption>{rows}</table><p>사이 문장이다.</p>
+    <figure>{figure}<figcaption>그림 1. 조직도</figcaption></figure><p>끝 문장이다.</p>"""
+    document = load(pdf_of(page(body), "<i></i>"))
+    assert blocks_of(document) == [
+        "앞 문장이다.", "표 1. 연락처", "부서\t전화", "홍보과\t02-123-4567", "사이 문장이다.",
+        "그림 1. 조직도", "끝 문장이다.",
+    ]  # fmt: skip
+
+
 def blocks_of(document):
     return [document.text[block.start : block.end] for block in document.blocks]
 
