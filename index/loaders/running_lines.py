@@ -58,9 +58,8 @@ def _counted(page: int, line: str) -> Iterator[_Counted]:
             continue
         rest = found["rest"].strip()
         is_marked = any(found[name] for name in ("unit", "total", "counter", "border"))
-        words = [word for word in rest.split() if any(map(str.isalpha, word))]
+        words = rest.split()
         # A figure beside a figure is a row of a table.
-        beside = rest.split()[0 if form is _LEADING else -1]
-        is_title = len(words) > 1 and beside in words
-        if words and (is_marked or is_title) and not _NUMBERED.search(rest):
+        is_title = len(words) > 1 and any(map(str.isalpha, words[0 if form is _LEADING else -1]))
+        if any(map(str.isalpha, rest)) and (is_marked or is_title) and not _NUMBERED.search(rest):
             yield _Counted(page, line, int(found["number"]) - page, rest, int(found["total"] or 0))

@@ -34,6 +34,23 @@ def test_pages_are_said_and_what_each_repeats_is_left_out(report):
     assert report.title == "긴 보고서의 제목"
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "과학기술정보통신부 연차보고서 {page}",
+        "연차보고서 | {page} / <span class=totalPages></span>",
+        "<div style='display: flex; justify-content: space-between; width: 9cm'><b>{page}</b>연차보고서 2025</div>",
+    ],
+)
+def test_a_printed_head_with_its_page_number_is_left_out(head):
+    prose = [part for part in seed_parts() if isinstance(part, str) and len(part) > 150]
+    body = "".join(f"<p>{n}번째 글이다. {prose[n % len(prose)]}</p>" for n in range(1, 16))
+    document = load(pdf_of(page(body, "word-break: keep-all"), head.format(page="<span class=pageNumber></span>")))
+    assert document.blocks[-1].place in ("p. 3", "p. 4")
+    assert "연차보고서" not in document.text
+    assert len(document.blocks) == 15
+
+
 def test_a_paragraph_that_a_page_break_cuts_is_one(report):
     prose = [block for block in report.blocks if block.kind == "paragraph"]
     assert len(prose) == 20
