@@ -151,25 +151,27 @@ def _take_notes(main: "LexborNode") -> dict[str, str]:
     """Take the notes out of the page that its superscripts lead to; return the mark and the text of each."""
     anchors = {node.attributes.get("id") or node.attributes.get("name"): node for node in main.css("[id], a[name]")}
     notes: dict[str, LexborNode] = {}
-    for raised in main.css("sup, [style*=super]"):
+    taken: set[int] = set()
+    around_taken: set[int] = set()
+    for raised in filter(_is_raised, main.css("sup, [style*=super]")):
         anchor = anchors.get(_note_link(raised) or "")
-        around = (anchor, *_around(anchor)) if anchor is not None else ()
-        note = next((node for node in around if node.tag in ("li", "p", "dd")), None)
+        candidates = (anchor, *_around(anchor)) if anchor is not None else ()
+        note = next((node for node in candidates if node.tag in ("li", "p", "dd")), None)
         marks = _NOTE_MARK.findall(_inline_text(raised))
-        # Links back from the notes to their marks are superscripts too.
-        if note is None or len(marks) != 1 or marks[0] in notes or _is_below(raised, list(notes.values())):
+        if note is None or len(marks) != 1 or marks[0] in notes or note.css_first(f"{_HEADS}, table") is not None:
             continue
-        if not _is_below(raised, [note]) and note.css_first(f"{_HEADS}, table") is None:
+        around_note = {node.mem_id for node in _around(note)}
+        around_mark = {node.mem_id for node in _around(raised)}
+        # Links back from the notes to their marks are superscripts too, and lists of notes may stand in each other.
+        if taken.isdisjoint(around_note | around_mark) and note.mem_id not in around_mark | around_taken:
             notes[marks[0]] = note
+            taken.add(note.mem_id)
+            around_taken |= around_note
     for note in notes.values():
         _drop(note.css("a[href^='#']"))
     texts = {mark: _FIRST_MARK.sub("", _SPACES.sub(" ", note.text()).strip()) for mark, note in notes.items()}
     _drop(list(notes.values()))
     return texts
-
-
-def _is_below(node: "LexborNode", notes: list["LexborNode"]) -> bool:
-    return any(around.mem_id == note.mem_id for around in _around(node) for note in notes)
 
 
 class _Page:

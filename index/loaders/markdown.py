@@ -16,7 +16,7 @@ _NOTE_MARK = re.compile(r"\[(?=\^[\w-]+\])")
 _NOTE_START = re.compile(r"\n(?=\[\^[\w-]+\]:)")
 _NOTE = re.compile(r"\[\^[\w-]+\]:")
 # The one element of HTML without which a text says something else.
-_SUPERSCRIPT = re.compile(r"<sup>(.*?)</sup>", re.IGNORECASE)
+_SUPERSCRIPT = re.compile(r"<sup>([^<]*)</sup>", re.IGNORECASE)
 # Two of them would be taken for the marks of an emphasis.
 _RAISED_STARS = re.compile(r"(?<=<sup>)\*+(?=</sup>)", re.IGNORECASE)
 

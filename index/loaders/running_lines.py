@@ -16,6 +16,8 @@ _NUMBERED = re.compile(
     r"별표|별지|별첨|붙임|첨부|참고|부록|서식|단계|문항|질문|유형|주제)$",
     re.IGNORECASE,
 )
+# In characters. Running lines are short, and it is long ones that take time.
+_LONGEST = 200
 _MIN_PAGES = 3
 _SHARE = 0.5
 
@@ -52,7 +54,7 @@ def running_lines(pages: list[list[str]]) -> list[set[str]]:
 
 
 def _counted(page: int, line: str) -> Iterator[_Counted]:
-    for form in (_LEADING, _TRAILING):
+    for form in (_LEADING, _TRAILING) if len(line) <= _LONGEST else ():
         found = form.fullmatch(line)
         if found is None:
             continue

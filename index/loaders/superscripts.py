@@ -26,15 +26,17 @@ def superscript(text: str, is_link: bool = False) -> str:
     leads to another place of its document, so that a bare number marks a note as well.
     """
     content = text.strip()
+    if not content or len(content) > _LONGEST:
+        return text
     if _NOTE_MARKS.fullmatch(content) or (is_link and _LINKED_MARKS.fullmatch(content)):
         written = "".join(f"[^{number}]" for number in _NUMBER.findall(content))
     elif all(ord(character) in _RAISED for character in content):
         written = content.translate(_RAISED)
-    elif len(content) > _LONGEST or not any(character.isalnum() for character in content) or "[^" in content:
+    elif not any(character.isalnum() for character in content) or "[^" in content:
         written = content
     else:
         written = f"^{content}" if len(content) == 1 else f"^({content})"
-    return text.replace(content, written, 1) if content else text
+    return text.replace(content, written, 1)
 
 
 def joined_runs(runs: Iterable[tuple[str, bool]]) -> str:

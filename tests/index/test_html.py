@@ -172,3 +172,9 @@ def test_a_note_that_a_mark_leads_to_follows_its_paragraph_and_every_other_one_s
         ("paragraph", "장을 보라[^5]."), ("heading", "장"), ("paragraph", "본문이다."),
         ("list_item", "6) 아무도 가리키지 않는 주석"), ("footnote", "[^4]: 넷째 주석"),
     ]  # fmt: skip
+
+
+def test_notes_in_each_other_are_read_once():
+    page = """<p>하나<sup><a href="#n2">2</a></sup>이고 둘<sup><a href="#n1">1</a></sup>이다.</p>
+    <ul><li id=n1>바깥 주석<ul><li id=n2>안쪽 주석</li></ul></li></ul>"""
+    assert sorted(texts(page)) == ["[^2]: 안쪽 주석", "바깥 주석", "하나[^2]이고 둘[^1]이다."]
