@@ -204,11 +204,16 @@ class Publication:
 
     def held(self) -> set[str]:
         """Return the names of the versions that were never published."""
+        current = self._current_or_none()
+        # The published one is among them when a crash came before it could be taken out.
+        names = self._held_names() - {current}
+        return {name for name in names if (self._versions / name / MANIFEST).is_file()}
+
+    def _held_names(self) -> set[str]:
         try:
-            names = self._held.read_text(encoding="utf-8").split()
+            return set(self._held.read_text(encoding="utf-8").split())
         except (OSError, UnicodeDecodeError):
             return set()
-        return {name for name in names if (self._versions / name / MANIFEST).is_file()}
 
     def settle(self, inputs: str) -> None:
         """Remember that `inputs` were built, whatever becomes of the result.
@@ -395,9 +400,14 @@ class Publication:
             return None
 
     def _point_to(self, version: str) -> None:
+        # What a crash has left is mended before: once another version is current, nothing tells that this one was.
+        self._forget_published()
         self._replace(self._current, version)
-        if version in (held := self.held()):
-            self._replace(self._held, "\n".join(sorted(held - {version})))
+        self._forget_published()
+
+    def _forget_published(self) -> None:
+        if self._current_or_none() in self._held_names():
+            self._replace(self._held, "\n".join(sorted(self.held())))
 
     def _replace(self, path: Path, content: str) -> None:
         temporary = path.with_suffix(".new")

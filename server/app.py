@@ -26,6 +26,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from index.errors import MundapError, Refused
 from index.publication import Publication
+from index.seclusion import seclude_process
 from server.builds import Builds
 from server.chat import Chat, create_chat
 from server.desk import Desk
@@ -80,6 +81,8 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     Raises (at start-up):
         PublishedIndexError, ModelError: see `create_chat`.
     """
+    # Here too, as each worker is a process of its own.
+    seclude_process()
     settings = settings or Settings()
     token = settings.admin_token.get_secret_value()
     metrics = Metrics()

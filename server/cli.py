@@ -24,6 +24,7 @@ from index.errors import (
     TransientError,
     UsageError,
 )
+from index.seclusion import seclude_process
 
 if TYPE_CHECKING:
     from index.build import BuildReport
@@ -65,6 +66,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def main() -> None:
     """Run the command; an error of ours ends it in one sentence and the exit code of its kind."""
+    seclude_process()
     try:
         try:
             app()

@@ -165,6 +165,36 @@ def write_hwp() -> bytes:
         return Path(folder, "seed.hwp").read_bytes()
 
 
+def write_captioned_hwp(caption: str, rows: list[list[str]]) -> bytes:
+    """Write a HWP file of one table between two sentences, with a caption above it."""
+    document = HancomDocument.blank()
+    document.append_paragraph("앞 문장이다.")
+    document.append_table(rows=len(rows), cols=len(rows[0]), cell_texts=rows)
+    document.append_paragraph("끝 문장이다.")
+    with tempfile.TemporaryDirectory() as folder:
+        document.write_to_hwp(f"{folder}/a.hwp")
+        with olefile.OleFileIO(f"{folder}/a.hwp") as written:
+            streams = {"/".join(path): written.openstream(path).read() for path in written.listdir()}
+        section = zlib.decompress(streams["BodyText/Section0"], -15)
+        text = f"{caption}\r".encode("utf-16-le")
+        # A list of one paragraph above the table, and that paragraph, stand before the record of the table itself.
+        records = [
+            _hwp_record(72, struct.pack("<HIHIIHI", 1, 0, 0, 2, 8504, 850, 0)),
+            _hwp_record(66, struct.pack("<IIHBBHHHIH", len(text) // 2 | 1 << 31, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
+            _hwp_record(67, text, 3),
+        ]
+        table = section.index((77 | 2 << 10).to_bytes(2, "little"), section.index("앞".encode("utf-16-le")))
+        section = section[:table] + b"".join(records) + section[table:]
+        packer = zlib.compressobj(wbits=-15)
+        streams["BodyText/Section0"] = packer.compress(section) + packer.flush()
+        write_compound_file(f"{folder}/b.hwp", streams)
+        return Path(folder, "b.hwp").read_bytes()
+
+
+def _hwp_record(tag: int, data: bytes, level: int = 2) -> bytes:
+    return (tag | level << 10 | len(data) << 20).to_bytes(4, "little") + data
+
+
 def write_distributed_hwp() -> bytes:
     """Write it for distribution only, as Hancom's "Format of HWP files, documents for distribution" 1.2 has it."""
     with olefile.OleFileIO(io.BytesIO(write_hwp())) as written:

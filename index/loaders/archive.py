@@ -16,8 +16,12 @@ MAX_XML_BYTES = 100_000_000
 MAX_RATIO = 500
 _BURSTS_FROM = 10_000_000
 _IS_ENCRYPTED = 0x1
-# No word processor declares entities; they are how a few lines of XML become gigabytes.
-_ENTITY = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+# No word processor declares entities; they are how a few lines of XML become gigabytes, and text that is elsewhere.
+_DECLARATION = re.compile(rb"<!(?!--)")
+_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)
+_ROOT = re.compile(rb"<[^!?]")
+# What comes before its root element takes a hundred bytes.
+_MAX_PROLOG = 100_000
 
 
 def open_archive(data: bytes) -> zipfile.ZipFile:
@@ -53,6 +57,10 @@ def _bursts(entry: zipfile.ZipInfo) -> bool:
 def _check_xml(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
     with archive.open(entry) as part:
         # Without zero bytes UTF-16 looks the same.
-        prolog = part.read(4096).replace(b"\0", b"")
-    if _ENTITY.search(prolog):
+        start = _COMMENT.sub(b"", part.read(_MAX_PROLOG).replace(b"\0", b""))
+    root = _ROOT.search(start)
+    if _DECLARATION.search(start[: root.start() if root else len(start)]):
         raise InputError("the file declares XML entities: don't trust it, or save it anew")
+    # Text before it, which XML can't have, may be a declaration in another encoding.
+    if not root and (start.strip() or entry.file_size >= _MAX_PROLOG):
+        raise InputError("the file hides where its XML begins: don't trust it, or save it anew")

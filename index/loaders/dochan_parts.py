@@ -13,6 +13,7 @@ from dochan.model.table import Table as FoundTable
 
 from index.documents import BlockKind
 from index.errors import InputError
+from index.loaders.superscripts import joined_runs
 from index.loaders.writer import MAX_DEPTH, Paragraph, Part, Row, Table
 
 _BOOKMARK = re.compile(r"\[bookmark: .*\] ?", re.DOTALL)
@@ -70,7 +71,9 @@ class PartFinder:
                 yield Paragraph(element.latex or element.script, BlockKind.PARAGRAPH, 0, place)
 
     def _table(self, table: FoundTable, place: str, depth: int) -> Iterator[Part]:
-        self._tables += 1
+        # One column is a box that lays out what is in it, as titles have it.
+        is_box = max(map(len, table.rows), default=0) == 1
+        self._tables += not is_box
         number = self._tables
         caption = list(self.parts(table.caption, place, depth + 1))
         is_above = str(table.caption_side).upper() in ("TOP", "LEFT")
@@ -80,7 +83,7 @@ class PartFinder:
         for at, row in enumerate(table.rows, 1):
             # A table that goes on over pages is found on its first.
             page = max((getattr(cell.provenance, "page", None) or 0 for cell in row), default=0)
-            here = f"p. {page}" if page else place or f"table {number}, row {at}"
+            here = f"p. {page}" if page else place or ("" if is_box else f"table {number}, row {at}")
             if any(not cell.is_merged_away for cell in row):
                 rows.append(Row(tuple(self._cell(cell, here, depth) for cell in row), here))
         yield Table(tuple(rows))
@@ -92,8 +95,8 @@ class PartFinder:
 
 
 def _text(paragraph: FoundParagraph) -> str:
-    return "".join(
-        f"[^{run.note_ref}]" if run.note_ref else run.text
+    return joined_runs(
+        (f"[^{run.note_ref}]", False) if run.note_ref else (run.text, run.superscript and run.equation is None)
         for run in paragraph.runs
         if not _BOOKMARK.fullmatch(run.text)
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from index.documents import BlockKind, Document
 from index.loaders.archive import open_archive
+from index.loaders.superscripts import joined_runs
 from index.loaders.writer import DocumentWriter, Paragraph, Part, Row, Table
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class _Body:
         text = _Text()
         self._read(element, text)
         kind, level = self._kind(element)
-        content = "".join(text.parts)
+        content = joined_runs(text.runs)
         if kind is not None or level >= 0:
             yield Paragraph(content, kind, max(level, 0), place)
         for key in text.notes:
@@ -77,32 +78,35 @@ class _Body:
         for box in text.boxes:
             yield from self.parts(box, place)
 
-    def _read(self, element: "_Element", text: "_Text") -> None:
+    def _read(self, element: "_Element", text: "_Text", is_raised: bool = False) -> None:
         for child in element:
             name = _name(child)
-            if _is_unseen(child) or (name == "r" and self._is_hidden(child)):
+            if _is_unseen(child) or (name == "r" and _is_on(self._setting(child, "vanish"))):
                 continue
             if name == "t":
-                text.parts.append(child.text or "")
+                text.runs.append((child.text or "", is_raised))
             elif name in _TEXT:
-                text.parts.append(_TEXT[name])
+                text.runs.append((_TEXT[name], is_raised))
             elif name == "txbxContent":
                 text.boxes.append(child)
             elif name in ("footnoteReference", "endnoteReference"):
                 key = (name.removesuffix("Reference"), _value(child, "id"))
                 if key in self._notes:
                     number = self._note_numbers.setdefault(key, len(self._note_numbers) + 1)
-                    text.parts.append(f"[^{number}]")
+                    text.runs.append((f"[^{number}]", False))
                     text.notes.append(key)
             else:
-                self._read(child, text)
+                is_raised_run = name == "r" and _value(self._setting(child, "vertAlign"), "val") == "superscript"
+                self._read(child, text, is_raised or is_raised_run)
 
     def _table(self, element: "_Element", place: str) -> Table:
-        self._tables += 1
+        # One column is a box that lays out what is in it.
+        is_box = max(map(_width, _inside(element, "tr")), default=0) == 1
+        self._tables += not is_box
         number = self._tables
         rows = []
         for at, row in enumerate(_inside(element, "tr"), 1):
-            here = place or f"table {number}, row {at}"
+            here = place or ("" if is_box else f"table {number}, row {at}")
             cells: list[tuple[Part, ...]] = [()] * _number(row.find("{*}trPr/{*}gridBefore"), 0)
             for cell in _inside(row, "tc"):
                 merge = cell.find("{*}tcPr/{*}vMerge")
@@ -138,19 +142,23 @@ class _Body:
         numbering = _first(settings, "{*}numPr/{*}numId")
         return (BlockKind.LIST_ITEM if numbering is not None and _number(numbering, 0) else None), 0
 
-    def _is_hidden(self, run: "_Element") -> bool:
-        hidden = run.find("{*}rPr/{*}vanish")
-        if hidden is None:
+    def _setting(self, run: "_Element", name: str) -> "_Element | None":
+        """Return a setting of a run, its own or that of its style."""
+        setting = run.find(f"{{*}}rPr/{{*}}{name}")
+        if setting is None:
             style = self._styles.get(_value(run.find("{*}rPr/{*}rStyle"), "val"))
-            hidden = style.element.find("{*}rPr/{*}vanish") if style is not None else None
-        return _is_on(hidden)
+            setting = style.element.find(f"{{*}}rPr/{{*}}{name}") if style is not None else None
+        return setting
 
 
 class _Text:
-    """What is in one paragraph: its text, the notes that it marks, and the text boxes that hang on it."""
+    """What is in one paragraph: its runs, the notes that it marks, and the text boxes that hang on it.
+
+    Of each run it has the text, and whether that stands above the line.
+    """
 
     def __init__(self) -> None:
-        self.parts: list[str] = []
+        self.runs: list[tuple[str, bool]] = []
         self.notes: list[tuple[str, str]] = []
         self.boxes: list[_Element] = []
 
@@ -178,6 +186,12 @@ def _inside(element: "_Element", name: str) -> Iterator["_Element"]:
             yield child
         elif _name(child) in ("sdt", "sdtContent", "ins", "smartTag", "customXml", "AlternateContent", "Choice"):
             yield from _inside(child, name)
+
+
+def _width(row: "_Element") -> int:
+    """Return how many columns of the table a row has."""
+    spans = (_number(cell.find("{*}tcPr/{*}gridSpan"), 1) for cell in _inside(row, "tc"))
+    return _number(row.find("{*}trPr/{*}gridBefore"), 0) + sum(spans)
 
 
 def _is_unseen(element: "_Element") -> bool:

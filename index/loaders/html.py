@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from index.documents import BlockKind, Document
 from index.errors import InputError
+from index.loaders.superscripts import superscript
 from index.loaders.text import decode
 from index.loaders.writer import DocumentWriter, Paragraph, Part, Row, Table
 
@@ -52,6 +53,10 @@ _INLINE = {
     "label", "mark", "q", "rp", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt",
     "u", "var", "wbr", "-text", "br", "input", "button",
 }  # fmt: skip
+_RAISED = re.compile(r"vertical-align\s*:\s*super")
+_NOTE_MARK = re.compile(r"\[\^\d+\]")
+# Before the text of a note, where nothing links back from it.
+_FIRST_MARK = re.compile(r"^(?:(?:주|note)?\s*(?:\(?\d{1,3}\)|\[\d{1,3}\])|[↑^]|\d{1,3}\.(?!\d))\s*")
 _MAX_SPAN = 100
 _SPACES = re.compile(r"\s+")
 
@@ -76,7 +81,9 @@ def load_html(doc_id: str, data: bytes) -> Document:
     main = _main(body)
     _drop([node for node in main.css(_SITE_PARTS) if main.tag == "body" or node.tag == "footer"])
     writer = DocumentWriter(doc_id)
-    writer.write(_Page(drop_menus=main.tag == "body").parts(main))
+    page = _Page(main.tag == "body", _take_notes(main))
+    writer.write(page.parts(main))
+    writer.write(page.notes_left())
     return writer.document(trust_headings=True)
 
 
@@ -140,11 +147,42 @@ def _main(body: "LexborNode") -> "LexborNode":
     return body
 
 
-class _Page:
-    """Walks over a page's elements; knows the anchor that the reader would have passed last."""
+def _take_notes(main: "LexborNode") -> dict[str, str]:
+    """Take the notes out of the page that its superscripts lead to; return the mark and the text of each."""
+    anchors = {node.attributes.get("id") or node.attributes.get("name"): node for node in main.css("[id], a[name]")}
+    notes: dict[str, LexborNode] = {}
+    taken: set[int] = set()
+    around_taken: set[int] = set()
+    for raised in filter(_is_raised, main.css("sup, [style*=super]")):
+        anchor = anchors.get(_note_link(raised) or "")
+        candidates = (anchor, *_around(anchor)) if anchor is not None else ()
+        note = next((node for node in candidates if node.tag in ("li", "p", "dd")), None)
+        marks = _NOTE_MARK.findall(_inline_text(raised))
+        if note is None or len(marks) != 1 or marks[0] in notes or note.css_first(f"{_HEADS}, table") is not None:
+            continue
+        around_note = {node.mem_id for node in _around(note)}
+        around_mark = {node.mem_id for node in _around(raised)}
+        # Links back from the notes to their marks are superscripts too, and lists of notes may stand in each other.
+        if taken.isdisjoint(around_note | around_mark) and note.mem_id not in around_mark | around_taken:
+            notes[marks[0]] = note
+            taken.add(note.mem_id)
+            around_taken |= around_note
+    for note in notes.values():
+        _drop(note.css("a[href^='#']"))
+    texts = {mark: _FIRST_MARK.sub("", _SPACES.sub(" ", note.text()).strip()) for mark, note in notes.items()}
+    _drop(list(notes.values()))
+    return texts
 
-    def __init__(self, drop_menus: bool) -> None:
+
+class _Page:
+    """Walks over a page's elements; knows the anchor that the reader would have passed last.
+
+    Each of the `notes`, mark → text, comes after the paragraph with its mark.
+    """
+
+    def __init__(self, drop_menus: bool, notes: dict[str, str]) -> None:
         self._drop_menus = drop_menus
+        self._notes = notes
         self._anchor = ""
 
     def parts(self, node: "LexborNode", kind: BlockKind | None = None, level: int = 0) -> Iterator[Part]:
@@ -164,6 +202,16 @@ class _Page:
         for text in re.split(r"\n\s*\n", "".join(inline)):
             if text.strip():
                 yield Paragraph(text, kind, level, self._anchor)
+                yield from self._taken(_NOTE_MARK.findall(text))
+
+    def _taken(self, marks: list[str]) -> Iterator[Part]:
+        for mark in marks:
+            if note := self._notes.pop(mark, None):
+                yield Paragraph(f"{mark}: {note}", BlockKind.FOOTNOTE, 0, self._anchor)
+
+    def notes_left(self) -> Iterator[Part]:
+        """Yield the notes whose marks stand where nothing is read."""
+        yield from self._taken(list(self._notes))
 
     def _block(self, node: "LexborNode", kind: BlockKind | None) -> Iterator[Part]:
         tag = node.tag or ""
@@ -249,7 +297,19 @@ def _inline_text(node: "LexborNode") -> str:
     if node.tag == "br":
         return "\n"
     # The reading of a character, shown above it.
-    return "" if node.tag in ("rp", "rt") else "".join(map(_inline_text, _children(node)))
+    text = "" if node.tag in ("rp", "rt") else "".join(map(_inline_text, _children(node)))
+    return superscript(text, _note_link(node) is not None) if _is_raised(node) else text
+
+
+def _is_raised(node: "LexborNode") -> bool:
+    return node.tag == "sup" or bool(_RAISED.search(node.attributes.get("style") or ""))
+
+
+def _note_link(raised: "LexborNode") -> str | None:
+    """Return the anchor of the same page that a superscript leads to: by a link in it, or round it."""
+    around = (node for node in _around(raised) if node.tag == "a")
+    links = (link.attributes.get("href") or "" for link in (*raised.css("a"), *around))
+    return next((link[1:] for link in links if link.startswith("#")), None)
 
 
 def _is_menu(node: "LexborNode") -> bool:

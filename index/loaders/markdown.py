@@ -6,6 +6,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from index.documents import BlockKind, Document
+from index.loaders.superscripts import superscript
 from index.loaders.text import check_length, decode
 from index.loaders.writer import DocumentWriter
 
@@ -14,6 +15,10 @@ _PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
 _NOTE_MARK = re.compile(r"\[(?=\^[\w-]+\])")
 _NOTE_START = re.compile(r"\n(?=\[\^[\w-]+\]:)")
 _NOTE = re.compile(r"\[\^[\w-]+\]:")
+# The one element of HTML without which a text says something else.
+_SUPERSCRIPT = re.compile(r"<sup>([^<]*)</sup>", re.IGNORECASE)
+# Two of them would be taken for the marks of an emphasis.
+_RAISED_STARS = re.compile(r"(?<=<sup>)\*+(?=</sup>)", re.IGNORECASE)
 
 
 def load_markdown(doc_id: str, data: bytes) -> Document:
@@ -29,7 +34,8 @@ def load_markdown(doc_id: str, data: bytes) -> Document:
     cells: list[str] = []
     text = decode(data)
     check_length(0, len(text))
-    for token in _PARSER.parse(_NOTE_MARK.sub(r"\\[", text)):
+    text = _RAISED_STARS.sub(lambda stars: r"\*" * len(stars[0]), _NOTE_MARK.sub(r"\\[", text))
+    for token in _PARSER.parse(text):
         match token.type:
             case "thead_open" | "thead_close":
                 in_head = token.type == "thead_open"
@@ -64,7 +70,7 @@ def _visible(token: Token) -> str:
         if child.type == "code_inline":
             parts.append(child.content.replace(r"\[^", "[^"))
         elif child.type in ("text", "text_special"):
-            parts.append(child.content)
+            parts.append(_SUPERSCRIPT.sub(lambda raised: superscript(raised[1]), child.content))
         elif child.type in ("softbreak", "hardbreak"):
             parts.append("\n")
         elif child.type == "image":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from index.documents import BlockKind, Document
 from index.errors import InputError
 from index.loaders.line_breaks import LineBreaks
+from index.loaders.running_lines import running_lines
 from index.loaders.text import column_width, ends_sentence, is_wide, prose_kind
 from index.loaders.writer import DocumentWriter, Paragraph, Part, Row, Table
 
@@ -29,6 +30,8 @@ _MAX_SURPLUS = 1.5
 _REPEATED = 0.5
 _MIN_REPEATED_PAGES = 2
 _EDGE_LINES = 3
+# In heights of the lines of its page; headings are higher.
+_MAX_HEAD = 1.05
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 # Of the usual distance of lines: a paragraph is set apart by more.
 _MAX_PITCH = 1.25
@@ -60,7 +63,9 @@ def load_pdf(doc_id: str, data: bytes) -> Document:
     """
     from index.loaders.dochan_parts import PartFinder, check_errors
 
-    pages = _texts(data)
+    lines = _pages(data)
+    running = _running(lines)
+    pages = _texts(lines, running)
     characters = sum(character.isalnum() for page in pages for character in page)
     if characters < _MIN_CHARACTERS_A_PAGE * max(len(pages), 1):
         raise InputError("the pages are pictures without text: run text recognition on the file and save it anew")
@@ -73,7 +78,8 @@ def load_pdf(doc_id: str, data: bytes) -> Document:
         page = section.provenance.page
         if page and section.provenance.path != "outline":
             elements = [element for element in section.elements if not _is_link(element)]
-            by_page[page - 1] = _without_page_number(list(finder.parts(elements, f"p. {page}")))
+            parts = _without_page_number(list(finder.parts(elements, f"p. {page}")))
+            by_page[page - 1] = _without_running(parts, running[page - 1])
     _replace_misread(by_page, pages, breaks)
     writer = DocumentWriter(doc_id)
     writer.write(_joined(_repaired((part for parts in by_page for part in parts), breaks), breaks))
@@ -95,8 +101,8 @@ def _replace_misread(by_page: list[list[Part]], pages: list[str], breaks: LineBr
             by_page[number - 1] = [Paragraph(paragraph, place=place) for paragraph in paragraphs if paragraph.strip()]
 
 
-def _texts(data: bytes) -> list[str]:
-    """Return each page's text as PDFium reads it, line by line, without the lines that most pages repeat."""
+def _pages(data: bytes) -> list[list["_Line"]]:
+    """Return the lines of each page as PDFium reads them."""
     import pypdfium2
 
     try:
@@ -106,15 +112,34 @@ def _texts(data: bytes) -> list[str]:
             raise InputError("the file is protected by a password: save it without one") from error
         raise InputError("the file is damaged or cut off: copy it here once more") from error
     try:
-        pages = [_lines(page) for page in document]
+        return [_lines(page) for page in document]
     finally:
         document.close()
-    edges = [[*page[:_EDGE_LINES], *page[-_EDGE_LINES:]] for page in pages]
+
+
+def _running(pages: list[list["_Line"]]) -> list[set[str]]:
+    """Return for each page its heads and feet that carry its number. They are set no larger than the text."""
+    heights = [median(line.height for line in page) if page else 0.0 for page in pages]
+    return running_lines(
+        [
+            [line.text for line in _edge(page) if line.height <= _MAX_HEAD * height]
+            for page, height in zip(pages, heights, strict=True)
+        ]
+    )
+
+
+def _edge(page: list["_Line"]) -> list["_Line"]:
+    return [*page[:_EDGE_LINES], *page[-_EDGE_LINES:]]
+
+
+def _texts(pages: list[list["_Line"]], running: list[set[str]]) -> list[str]:
+    """Return each page's text, line by line, without its running lines and those that most pages repeat."""
+    edges = [_edge(page) for page in pages]
     counts = Counter(key for page in edges for key in {_key(line.text) for line in page})
     repeated = {key for key, n in counts.items() if n >= max(_MIN_REPEATED_PAGES, _REPEATED * len(pages))}
     pages = [
-        [line for line in page if line not in edge or _key(line.text) not in repeated]
-        for page, edge in zip(pages, edges, strict=True)
+        [line for line in page if line not in edge or not (line.text in left_out or _key(line.text) in repeated)]
+        for page, edge, left_out in zip(pages, edges, running, strict=True)
     ]
     return [_joined_lines(page, following[:1]) for page, following in zip(pages, [*pages[1:], []], strict=True)]
 
@@ -213,6 +238,21 @@ def _without_page_number(parts: list[Part]) -> list[Part]:
     """Leave out the number that dochan leaves at an edge of a page: of a single one it can't tell that it changes."""
     edges = {0, len(parts) - 1}
     return [part for at, part in enumerate(parts) if at not in edges or not _is_page_number(part)]
+
+
+def _without_running(parts: list[Part], lines: set[str]) -> list[Part]:
+    """Leave out the page's running lines, also where dochan took one for the beginning or the end of a paragraph."""
+    left: list[Part] = []
+    for at, part in enumerate(parts):
+        if isinstance(part, Paragraph) and (at < _EDGE_LINES or at >= len(parts) - _EDGE_LINES):
+            for line in lines:
+                # The two need not agree about spaces.
+                pattern = r"\s*".join(map(re.escape, re.sub(r"\s", "", line)))
+                part = replace(part, text=re.sub(rf"^\s*{pattern}(?!\S)|(?<!\S){pattern}\s*$", "", part.text))
+            if not part.text.strip():
+                continue
+        left.append(part)
+    return left
 
 
 def _is_page_number(part: Part) -> bool:

@@ -27,6 +27,7 @@ from typing import Any
 from index.documents import Block, BlockKind, Document
 from index.errors import InputError, TransientError
 from index.loaders import parse_document
+from index.seclusion import seclude_process
 
 # In seconds of the processor. A PDF report of five hundred pages takes half of it, nearly all else less than one.
 TIME_LIMIT = 120.0
@@ -51,6 +52,9 @@ _OWN_DEATHS = {
 _ATTEMPTS = 2
 _DYING = 10.0
 _ROOT = Path(__file__).resolve().parents[2]
+# What of the environment a parser is told, beside PYTHONPATH: whoever takes it over by a document finds no key, token
+# or password there, of Mundap or of anything else.
+_TOLD = {"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "LD_LIBRARY_PATH", "SYSTEMROOT"}
 
 
 class ParserProcess:
@@ -118,18 +122,17 @@ class ParserProcess:
     def _start(self) -> None:
         self._socket.close()
         self._socket, ours = socket.socketpair()
-        paths = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
-        # Whoever takes a parser over by a document must not find the settings' keys, tokens and passwords.
-        told = {name: value for name, value in os.environ.items() if not name.startswith("MUNDAP_")}
+        seclude_process()
         with ours:
             limits = [str(self._memory_limit), str(self._time_limit)]
             try:
                 self._child = subprocess.Popen(  # noqa: S603 - our own module, nothing of the file
-                    [sys.executable, "-m", "index.loaders.process", str(self._folder), *limits],
+                    [sys.executable, "-P", "-m", "index.loaders.process", str(self._folder), *limits],
                     stdin=ours.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                    env={**told, "PYTHONPATH": paths},
+                    env=_environment(),
+                    cwd=self._folder,
                 )
             except OSError:
                 self._child = None
@@ -184,6 +187,13 @@ class ParserProcess:
         if child:
             child.kill()
             child.wait()
+
+
+def _environment() -> dict[str, str]:
+    # The child works in a folder of its own, so that nothing of the parent's shadows a module.
+    paths = [str(_ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    told = {name: value for name, value in os.environ.items() if name in _TOLD or name.startswith("LC_")}
+    return {**told, "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in paths)}  # noqa: PTH100
 
 
 def _no_room(reason: str | None) -> TransientError:

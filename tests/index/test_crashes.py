@@ -111,3 +111,70 @@ def test_a_lock_goes_with_the_process_that_held_it(bench, fake_embedder):
     assert bench.crasher.build(bench.source(NEW), bench.data_dir, "size", 0)
     assert list((bench.publication.folder / "versions").glob(".writing-*"))
     assert bench.answer_after(NEW, {KEPT}) == NEW["a.txt"]
+
+
+@pytest.fixture
+def shelf(tmp_path, source, fake_embedder, crasher):
+    return Shelf(tmp_path, source, fake_embedder, crasher)
+
+
+class Shelf(Bench):
+    """The same with a version that is held beside the published one."""
+
+    def __init__(self, folder, source, embedder, crasher):
+        super().__init__(folder, source, embedder, crasher)
+        self.held = build(source(NEW), self.data_dir, hold=True)
+        self.start = shutil.copytree(self.data_dir, folder / "with_held")
+
+    def crashes(self, change, files):
+        """Kill the change before each of its steps; yield after each kill, and at last after the change."""
+        killed, step = True, 1
+        while killed:
+            shutil.rmtree(self.data_dir)
+            shutil.copytree(self.start, self.data_dir)
+            killed = self.crasher.change(change, self.source(files), self.data_dir, "step", step)
+            yield killed
+            step += 1
+
+
+def test_a_version_that_was_held_is_held_or_published_whenever_its_publishing_is_killed(shelf):
+    seen = set()
+    for killed in shelf.crashes("publish held", NEW):
+        version, text = shelf.answer()
+        assert shelf.publication.held() == ({shelf.held} if version == shelf.old else set())
+        assert shelf.publication.current_version() in [one.version for one in shelf.publication.kept()]
+        assert killed or text == NEW["a.txt"]
+        if version == shelf.held:
+            # Another one is published, and the first is what can be gone back to.
+            shelf.publication.publish_kept(shelf.old)
+            assert shelf.publication.held() == set()
+        seen.add(version)
+    assert seen == {shelf.old, shelf.held}
+
+
+def test_what_was_published_after_a_crash_is_not_held_anew_when_it_is_gone_back_from(shelf):
+    held = shelf.publication.folder / "held"
+    before = held.read_text(encoding="utf-8")
+    shelf.publication.publish_kept(shelf.held)
+    # As a crash would have left it between its two files.
+    held.write_text(before, encoding="utf-8")
+    shutil.copytree(shelf.data_dir, shelf.start, dirs_exist_ok=True)
+    seen = set()
+    for killed in shelf.crashes("roll back", NEW):
+        version, _ = shelf.answer()
+        assert shelf.publication.held() == set()
+        assert killed or version == shelf.old
+        seen.add(version)
+    assert seen == {shelf.old, shelf.held}
+
+
+def test_what_is_built_to_be_held_is_never_published_by_a_crash(shelf):
+    held = set()
+    for killed in shelf.crashes("hold", NEXT):
+        version, text = shelf.answer()
+        assert (version, text) == (shelf.old, OLD["a.txt"])
+        kept = [one.version for one in shelf.publication.kept()]
+        assert kept == [shelf.old]
+        held.add(len(shelf.publication.held()))
+        assert killed or len(shelf.publication.held()) == 1
+    assert held

@@ -112,6 +112,49 @@ def test_a_footnote_follows_its_paragraph(document):
     ]
 
 
+def test_what_is_set_above_the_line_changes_no_figure(document):
+    style = document.styles.add_style("주석 표시", WD_STYLE_TYPE.CHARACTER)
+    style.font.superscript = True
+    paragraph = document.add_paragraph("회원국은 21")
+    # As Word cuts them.
+    for text in ("1", ")"):
+        paragraph.add_run(text).font.superscript = True
+    paragraph.add_run("개국, 10")
+    paragraph.add_run("2").font.superscript = True
+    paragraph.add_run("억, 1989년")
+    paragraph.add_run("*", style="주석 표시")
+    paragraph.add_run("이다. H")
+    paragraph.add_run("2").font.subscript = True
+    paragraph.add_run("O")
+    assert read(document) == [("paragraph", "회원국은 21[^1]개국, 10²억, 1989년*이다. H2O")]
+
+
+def test_captions_of_tables_and_figures_stay_where_they_are_read(document):
+    document.add_paragraph("앞 문장이다.")
+    document.add_paragraph("표 1. 연락처", style="Caption")
+    table = document.add_table(1, 2)
+    table.cell(0, 0).text, table.cell(0, 1).text = "홍보과", "02-123-4567"
+    document.add_paragraph("자료: 총무과", style="Caption")
+    append(
+        document,
+        """<w:p><w:pPr><w:pStyle w:val="Caption"/></w:pPr><w:r><w:t xml:space="preserve">그림 </w:t></w:r>
+        <w:fldSimple w:instr="SEQ 그림"><w:r><w:t>1</w:t></w:r></w:fldSimple><w:r><w:t>. 조직도</w:t></w:r></w:p>""",
+    )
+    document.add_paragraph("끝 문장이다.")
+    assert read(document) == [
+        ("paragraph", "앞 문장이다."), ("paragraph", "표 1. 연락처"), ("table_row", "홍보과\t02-123-4567"),
+        ("paragraph", "자료: 총무과"), ("paragraph", "그림 1. 조직도"), ("paragraph", "끝 문장이다."),
+    ]  # fmt: skip
+
+
+def test_a_box_round_a_title_is_not_counted_as_a_table(document):
+    document.add_table(1, 1).cell(0, 0).text = "제목 상자"
+    table = document.add_table(1, 2)
+    table.cell(0, 0).text, table.cell(0, 1).text = "홍보과", "02-123-4567"
+    loaded = load_document(SourceFile("a.docx", saved(document)))
+    assert [block.place for block in loaded.blocks] == ["¶ 1", "table 1, row 1"]
+
+
 def test_merged_cells_are_empty_but_the_first_and_deleted_rows_are_gone(document):
     table = document.add_table(3, 3)
     for at, row in enumerate([["부서", "이름", "전화"], ["홍보", "김", "010"], ["", "이", "011"]]):

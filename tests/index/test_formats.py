@@ -83,7 +83,6 @@ def test_what_each_block_is_and_where_it_is_said_once(suffix, seeds):
         ".pdf": "p. 2",
         ".xlsx": "연락처, row 3",
         ".csv": "row 3",
-        ".hwpx": "table 2, row 3",
     }
     assert document.blocks[rows_end(document)].place == places.get(suffix, "table 1, row 3")
 

@@ -14,6 +14,7 @@ from tests.formats import (
     hwpx_section,
     hwpx_table,
     seed_parts,
+    write_captioned_hwp,
     write_distributed_hwp,
     write_hwp,
 )
@@ -43,6 +44,13 @@ def test_a_footnote_follows_its_paragraph_and_is_about_the_word_that_it_notes():
     assert document.text == "경제협력체(APEC[^1])가 열렸다.\n\n[^1]: 1989년 창설\n\n끝이다."
     [passage] = split_into_passages(document, Chunking())
     assert [sentence.about for sentence in passage.sentences] == ["", "경제협력체 APEC", ""]
+
+
+def test_what_is_set_above_the_line_changes_no_figure():
+    shapes = '<hh:charPr id="1"/><hh:charPr id="2"><hh:supscript/></hh:charPr>'
+    runs = [("회원국은 21", 1), ("1", 2), (")", 2), ("개국, 10", 1), ("2", 2), ("억이다.", 1)]
+    body = "".join(f'<hp:run charPrIDRef="{shape}"><hp:t>{text}</hp:t></hp:run>' for text, shape in runs)
+    assert read(f"<hp:p>{body}</hp:p>", head=shapes) == [("paragraph", "회원국은 21[^1]개국, 10²억이다.")]
 
 
 def test_deleted_text_heads_bookmarks_and_memos_are_left_out():
@@ -80,6 +88,43 @@ def test_a_box_round_text_is_no_table_and_a_table_in_a_cell_is_one_of_its_own():
         ("table_row", "속\t값"),
         ("paragraph", "옆"),
     ]
+
+
+def captioned(rows, caption, side):
+    table = hwpx_table([[hwpx_paragraph(cell) for cell in row] for row in rows])
+    inside = f'<hp:caption side="{side}"><hp:subList>{hwpx_paragraph(caption)}</hp:subList></hp:caption>'
+    return f"<hp:p>{table.replace('<hp:tr>', f'{inside}<hp:tr>', 1)}</hp:p>"
+
+
+def test_captions_of_tables_and_figures_stay_where_they_are_read():
+    rows = [["부서", "전화"], ["홍보과", "02-123-4567"]]
+    inside = f"<hp:subList>{hwpx_paragraph('그림 1. 조직도')}</hp:subList>"
+    figure = f'<hp:run><hp:pic><hp:caption side="BOTTOM">{inside}</hp:caption></hp:pic></hp:run>'
+    assert read(
+        hwpx_paragraph("앞 문장이다."), captioned(rows, "표 1. 연락처", "TOP"), hwpx_paragraph("사이 문장이다."),
+        captioned(rows, "자료: 총무과", "BOTTOM"), f"<hp:p>{figure}</hp:p>", hwpx_paragraph("끝 문장이다."),
+    ) == [
+        ("paragraph", "앞 문장이다."), ("paragraph", "표 1. 연락처"), ("table_row", "부서\t전화"),
+        ("table_row", "홍보과\t02-123-4567"), ("paragraph", "사이 문장이다."), ("table_row", "부서\t전화"),
+        ("table_row", "홍보과\t02-123-4567"), ("paragraph", "자료: 총무과"), ("paragraph", "그림 1. 조직도"),
+        ("paragraph", "끝 문장이다."),
+    ]  # fmt: skip
+
+
+def test_a_caption_in_a_hwp_file_stays_above_its_table():
+    assert blocks("a.hwp", write_captioned_hwp("표 1. 연락처", [["홍보과", "02-123-4567"]])) == [
+        ("paragraph", "앞 문장이다."),
+        ("paragraph", "표 1. 연락처"),
+        ("table_row", "홍보과\t02-123-4567"),
+        ("paragraph", "끝 문장이다."),
+    ]
+
+
+def test_a_box_round_a_title_is_not_counted_as_a_table():
+    body = boxed([["제목 상자"], ["둘째 줄"]]) + hwpx_paragraph("글이다.") + boxed([["이름", "전화"], ["김", "010"]])
+    document = load_document(SourceFile("a.hwpx", hwpx_package(hwpx_section(body))))
+    places = [block.place for block in document.blocks]
+    assert places == ["¶ 1", "¶ 2", "¶ 3", "table 1, row 1", "table 1, row 2"]
 
 
 def test_spaces_in_cells_are_one_and_line_breaks_before_signs_start_new_items():

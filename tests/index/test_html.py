@@ -130,3 +130,51 @@ def test_the_encoding_is_the_one_that_fits(encoding, declared):
 def test_a_page_that_was_cut_off_inside_a_character_is_read():
     whole = f"<html><body><p>{PROSE}이다"
     assert texts(whole.encode()[:-1]) == [f"{PROSE}이\ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        ("회원국은 21<sup>1)</sup>개국이다", "회원국은 21[^1]개국이다"),
+        ("회원국은 21<sup>주1)</sup>개국이다", "회원국은 21[^1]개국이다"),
+        ("회원국은 21<sup>1),\n 2)</sup>개국이다", "회원국은 21[^1][^2]개국이다"),
+        ("회원국은 21<span style='vertical-align: super'>[3]</span>개국이다", "회원국은 21[^3]개국이다"),
+        ("회원국은 21<sup><a href='#n4'>4</a></sup>개국이다", "회원국은 21[^4]개국이다"),
+        ("회원국은 21<a href='#n5'><sup>5</sup></a>개국이다", "회원국은 21[^5]개국이다"),
+        ("APEC<sup>*</sup>이다", "APEC*이다"),
+        ("10<sup>2</sup>억이다", "10²억이다"),
+        ("10<sup>-3</sup>m<sup>2</sup>이다", "10⁻³m²이다"),
+        ("the 21<sup>st</sup> day", "the 21ˢᵗ day"),
+        ("2<sup>n/2</sup>이다", "2^(n/2)이다"),
+        ("3<sup>가</sup>이다", "3^가이다"),
+        ("상표<sup>®</sup>이다", "상표®이다"),
+        (
+            "가격<sup>작게 쓴 긴 글이 여기에 있다고 한다 2025</sup>이다",
+            "가격작게 쓴 긴 글이 여기에 있다고 한다 2025이다",
+        ),
+    ],
+)
+def test_what_is_set_above_the_line_changes_no_figure(written, read_as):
+    assert texts(f"<p>{written}</p>") == [read_as]
+
+
+def test_a_note_that_a_mark_leads_to_follows_its_paragraph_and_every_other_one_stays():
+    page = """<p id=p1>회원국<sup><a href="#n1">1)</a></sup>과 APEC<sup><a href='#n2'>2</a></sup>이다.</p>
+    <p>다음이다.</p><table><tr><td>가<a href=#n3><sup>3)</sup></a><td>나</table>
+    <pre>x<sup><a href="#n4">4</a></sup></pre>
+    <p>장을 보라<sup><a href="#s1">5</a></sup>.</p><section id=s1><h2>장</h2><p>본문이다.</p></section>
+    <ol><li id=n1><p>스물하나 <a href='#p1'>↩</a></p></li></ol>
+    <p><a name="n2"></a><sup><a href="#p1">2</a></sup> 1989년 창설</p><p id=n3>3) 3.5% 증가</p><p id=n4>넷째 주석</p>
+    <p>6) 아무도 가리키지 않는 주석</p>"""
+    assert read(page) == [
+        ("paragraph", "회원국[^1]과 APEC[^2]이다."), ("footnote", "[^1]: 스물하나"), ("footnote", "[^2]: 1989년 창설"),
+        ("paragraph", "다음이다."), ("table_row", "가[^3]\t나"), ("footnote", "[^3]: 3.5% 증가"), ("paragraph", "x4"),
+        ("paragraph", "장을 보라[^5]."), ("heading", "장"), ("paragraph", "본문이다."),
+        ("list_item", "6) 아무도 가리키지 않는 주석"), ("footnote", "[^4]: 넷째 주석"),
+    ]  # fmt: skip
+
+
+def test_notes_in_each_other_are_read_once():
+    page = """<p>하나<sup><a href="#n2">2</a></sup>이고 둘<sup><a href="#n1">1</a></sup>이다.</p>
+    <ul><li id=n1>바깥 주석<ul><li id=n2>안쪽 주석</li></ul></li></ul>"""
+    assert sorted(texts(page)) == ["[^2]: 안쪽 주석", "바깥 주석", "하나[^2]이고 둘[^1]이다."]

@@ -332,3 +332,8 @@ def test_no_library_of_a_format_is_imported_before_a_file_of_it_is_read():
     libraries = "{'dochan', 'docx', 'lxml', 'openpyxl', 'pypdfium2', 'selectolax'}"
     script = f"import sys, index.build; print({libraries} & sys.modules.keys())"
     assert subprocess.check_output([sys.executable, "-c", script], cwd=REPO).strip() == b"set()"
+
+
+def test_a_superscript_in_markdown_changes_no_figure():
+    text = "회원국은 21<sup>1)</sup>개국, 10<sup>2</sup>억, APEC<sup>*</sup>과 G20<sup>*</sup>, `2<sup>3</sup>`이다."
+    assert load(text, "a.md").text == "회원국은 21[^1]개국, 10²억, APEC*과 G20*, 2<sup>3</sup>이다."

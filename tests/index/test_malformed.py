@@ -37,6 +37,8 @@ BURSTS = "the file would burst when unpacked: don't trust it, or save it anew in
 ENTITIES = "the file declares XML entities: don't trust it, or save it anew"
 DAMAGED_HWP = "the file is damaged or cut off: open it in its word processor and save it anew"
 MILLIONS = f"holds more than {MAX_CHARACTERS // 1_000_000} million characters: split it"
+HIDDEN = "the file hides where its XML begins: don't trust it, or save it anew"
+ELSEWHERE = '<!DOCTYPE x [<!ENTITY l11 SYSTEM "elsewhere.txt">]>'
 LAUGH = "<w:p><w:r><w:t>&l11;</w:t></w:r></w:p>"
 
 
@@ -66,6 +68,13 @@ MALFORMED = {
     "laughs.docx": (lambda: hostile.docx_body(LAUGH, hostile.BILLION_LAUGHS), ENTITIES),
     "laughs.hwpx": (lambda: hwpx_package(hostile.BILLION_LAUGHS + hwpx_section(hwpx_paragraph("&l11;"))), ENTITIES),
     "laughs.xlsx": (hostile.xlsx_bomb, ENTITIES),
+    "late_laughs.docx": (lambda: hostile.docx_body(LAUGH, f"<!--{'<x>' * 3_000}-->{ELSEWHERE}"), ENTITIES),
+    "later_laughs.docx": (lambda: hostile.docx_body(LAUGH, f"<?x {'<x>' * 3_000}?>\n\n{ELSEWHERE}"), ENTITIES),
+    "hidden_laughs.docx": (lambda: hostile.docx_body(LAUGH, f"<!--{'<x>' * 50_000}-->{ELSEWHERE}"), HIDDEN),
+    "encoded_laughs.docx": (
+        lambda: hostile.docx_of('<?xml version="1.0" encoding="UTF-7"?>' + f"{ELSEWHERE}<x/>".replace("<", "+ADw-")),
+        HIDDEN,
+    ),
     "leads_out.docx": (
         lambda: zipped({"word/document.xml": "", "../../../etc/evil.xml": "x"}),
         "the file holds names that lead out of it: don't trust it, or save it anew",
@@ -240,12 +249,46 @@ def test_the_parser_ends_with_its_parent_and_leaves_nothing_behind(tmp_path):
 
 
 def test_the_parser_is_told_no_secret(monkeypatch):
-    monkeypatch.setenv("MUNDAP_ADMIN_TOKEN", "sesame-in-the-environment")
+    secrets = ("MUNDAP_ADMIN_TOKEN", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY", "LD_PRELOAD_KEY")
+    for name in secrets:
+        monkeypatch.setenv(name, "sesame-in-the-environment")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     with ParserProcess() as parser:
         parser.parse(".csv", "a.csv", b"a,b\n")
         told = Path(f"/proc/{parser._child.pid}/environ").read_bytes()
-    assert b"PYTHONPATH=" in told
+    names = {entry.partition(b"=")[0].decode() for entry in told.split(b"\0") if entry}
+    assert {"PYTHONPATH", "PATH", "LC_ALL"} <= names
+    assert not names & {*secrets}
     assert b"sesame" not in told
+
+
+def test_nothing_in_the_working_folder_is_imported_by_the_parser(tmp_path, monkeypatch):
+    for name in ("json.py", "csv.py", "docx.py", "sitecustomize.py"):
+        (tmp_path / name).write_text("raise SystemExit('taken over')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with ParserProcess() as parser:
+        assert parser.parse(".csv", "a.csv", b"a,b\n").text == "a\tb"
+        assert parser.parse(".docx", "a.docx", write_docx()).blocks
+        assert Path(f"/proc/{parser._child.pid}/cwd").resolve() == parser._folder.resolve()
+
+
+def test_the_parser_cannot_read_what_its_parent_was_told():
+    script = (
+        "import os, subprocess, sys; from index.loaders.process import ParserProcess\n"
+        "command = [sys.executable, '-c', f'open(\"/proc/{os.getpid()}/environ\").read()']\n"
+        "print(subprocess.run(command, stderr=subprocess.DEVNULL).returncode)\n"
+        "with ParserProcess() as parser:\n"
+        " parser.parse('.csv', 'a', b'a,b')\n"
+        " print(subprocess.run(command, stderr=subprocess.DEVNULL).returncode)\n"
+    )
+    # As in a container, where root has none of CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_PERFMON.
+    contained = (
+        "import ctypes, os, sys\n"
+        "for capability in (19, 21, 38): ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)\n"
+        "os.execv(sys.executable, [sys.executable, '-c', sys.argv[1]])"
+    )
+    command = [sys.executable, "-c", contained, script]
+    assert subprocess.check_output(command, cwd=REPO).split() == [b"0", b"1"]
 
 
 def test_the_parser_imports_no_model():
