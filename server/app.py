@@ -96,14 +96,13 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
         app.state.settings = settings
         app.state.chat = chat or create_chat(settings)
         app.state.publication = Publication(settings.data_dir, settings.versions_kept)
-        app.state.storage = Storage(settings.database)
+        app.state.storage = Storage(settings.database, metrics.failures.labels("storage").inc)
         app.state.builds = Builds(settings.data_dir)
         app.state.sign_in = SignIn(token)
         app.state.admission, app.state.drain, app.state.metrics = admission, drain, metrics
         log = QuestionLog(
-            app.state.storage, settings.retention_days, settings.keep_questions,
-            metrics.failures.labels("storage").inc, metrics.lost_questions.inc,
-        )  # fmt: skip
+            app.state.storage, settings.retention_days, settings.keep_questions, metrics.lost_questions.inc
+        )
         app.state.question_log, app.state.desk = log, Desk(metrics, log.note, traces)
         app.state.loaders = LoaderArchive(settings.data_dir)
         app.state.loaders.keep(load_loader())

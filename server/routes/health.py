@@ -13,8 +13,8 @@ from server.budget import shutting_down
 from server.chat import Chat
 from server.follower import Follower
 from server.metrics import CONTENT_TYPE, Metrics
-from server.question_log import QuestionLog
 from server.routes.schemas import Problem
+from server.storage import Storage
 
 # A search of its own, so often at most, tells whether the index can be used.
 _TRY_EVERY_SECONDS = 10.0
@@ -60,10 +60,12 @@ async def ready(request: Request) -> Readiness:
             state.try_again_at = 0.0
             _log.exception("the index can't be searched")
             raise PublishedIndexError(f"The index can't be searched: {type(error).__name__}") from error
-    log: QuestionLog = state.question_log
+    storage: Storage = state.storage
     follower: Follower = state.follower
     problems = [
-        name for name, is_there in (("published_index", follower.is_behind), ("storage", log.is_failing)) if is_there
+        name
+        for name, is_there in (("published_index", follower.is_behind), ("storage", storage.is_failing))
+        if is_there
     ]
     return Readiness(status="degraded" if problems else "ok", index_version=chat.version, problems=problems)
 
