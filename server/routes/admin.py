@@ -76,7 +76,9 @@ def require_token(request: Request) -> None:
     if wait := sign_in.seconds_to_wait(client):
         raise HTTPException(429, f"Too many wrong tokens; try again in {wait} seconds", {"Retry-After": str(wait)})
     if not sign_in.accepts(client, given[len(_SCHEME) :].strip()):
-        _keep_audit(request, "sign_in", "", "unauthorized")
+        # Whoever guesses on must not fill the disk: the last that is noted says so.
+        if left := sign_in.failures_left_to_note():
+            _keep_audit(request, "sign_in", "" if left > 1 else "…", "unauthorized")
         raise HTTPException(401, "The token is wrong", {"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 

@@ -23,13 +23,14 @@ from pydantic import SecretStr
 from index.errors import InputError
 from index.loaders import LOADERS, MAX_FILE_BYTES
 from index.publication import Publication
+from server import sign_in as sign_in_module
 from server.app import HEADERS, create_app
 from server.builds import BUILDS_KEPT, Builds, BuildState, Evaluation, Gate
 from server.messages import catalogue
 from server.routes import admin
 from server.routes.gate import MAX_BODY_BYTES
 from server.settings import Settings
-from server.sign_in import FAILURES_ALLOWED, WINDOW_SECONDS, SignIn
+from server.sign_in import FAILURES_ALLOWED, FAILURES_ALLOWED_IN_ALL, WINDOW_SECONDS, SignIn
 from server.storage import AskedQuestion, Feedback, Storage
 
 SESAME = "sesame-öffne-dich"
@@ -138,6 +139,38 @@ def test_wrong_tokens_are_counted_for_each_client_and_forgotten_after_a_while():
     now = WINDOW_SECONDS + 1
     assert sign_in.seconds_to_wait("a") == 0
     assert sign_in.accepts("a", SESAME.encode())
+
+
+def test_a_client_has_no_more_tries_for_all_the_addresses_of_its_network():
+    sign_in = SignIn(SESAME)
+    for number in range(FAILURES_ALLOWED):
+        assert not sign_in.accepts(f"2001:db8:0:1::{number:x}", b"guess")
+    assert sign_in.seconds_to_wait("2001:db8:0:1:ffff::") > 0
+    assert sign_in.seconds_to_wait("2001:db8:0:2::1") == 0
+
+
+def test_all_clients_together_have_so_many_tries_and_the_staff_get_in_meanwhile():
+    now = 0.0
+    sign_in = SignIn(SESAME, clock=lambda: now)
+    assert sign_in.accepts("192.0.2.1", SESAME.encode())
+    for number in range(FAILURES_ALLOWED_IN_ALL):
+        assert sign_in.seconds_to_wait(f"10.0.0.{number}") == 0
+        assert not sign_in.accepts(f"10.0.0.{number}", b"guess")
+    assert sign_in.seconds_to_wait("10.0.1.1") == WINDOW_SECONDS + 1
+    assert sign_in.seconds_to_wait("192.0.2.1") == 0
+    now = WINDOW_SECONDS + 1
+    assert sign_in.seconds_to_wait("10.0.1.1") == 0
+
+
+def test_wrong_tokens_without_end_do_not_fill_the_audit_log(staff, monkeypatch):
+    monkeypatch.setattr(sign_in_module, "FAILURES_NOTED_A_DAY", 3)
+    before = audit(staff)
+    for _ in range(FAILURES_ALLOWED):
+        assert code_of(staff.get("/api/admin/versions", headers={"Authorization": "Bearer guess"}))[0] == 401
+    staff.app.state.sign_in = SignIn(SESAME)
+    wrong = ("sign_in", "", "unauthorized")
+    noted = audit(staff)
+    assert noted[: len(noted) - len(before)] == [("sign_in", "…", "unauthorized"), wrong, wrong]
 
 
 def test_the_page_holds_nothing_of_the_agency_and_is_not_kept(staff, doc_id):

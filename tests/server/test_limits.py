@@ -6,10 +6,12 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from limits.aio.storage import MemoryStorage
 
 from index.errors import Refused
 from server import listening as listening_module
@@ -85,6 +87,30 @@ def test_clients_behind_a_trusted_proxy_are_counted_one_by_one(settings, chat):
             headers = {"X-Forwarded-For": f"198.51.100.{number}"}
             assert client.post("/api/chat", json=HELLO, headers=headers).status_code == 200
         assert client.post("/api/chat", json=HELLO, headers=headers).status_code == 429
+
+
+def test_a_salt_that_redis_evicted_at_once_is_made_anew(monkeypatch):
+    class Redis:
+        kept: bytes | None = None
+
+        async def set(self, *given, **named):
+            pass
+
+        async def get(self, key):
+            return self.kept
+
+    redis, shared = Redis(), MemoryStorage()
+    shared.bridge = SimpleNamespace(get_connection=lambda: redis)
+    now, failures = 0.0, []
+    limiter = RateLimiter(parse_rates("1/hour"), MemoryStorage(), lambda: now, lambda: failures.append(1))
+    limiter._shared = shared
+    asyncio.run(limiter.admit("203.0.113.5"))
+    assert failures == [1]
+    redis.kept, now = b"salt", 60.0
+    asyncio.run(limiter.admit("203.0.113.5"))
+    with pytest.raises(Refused):
+        asyncio.run(limiter.admit("203.0.113.5"))
+    assert failures == [1]
 
 
 def test_a_name_says_nothing_of_an_address_and_is_another_with_another_salt():
