@@ -146,7 +146,7 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     )
     app.add_middleware(_Edge, metrics=metrics, traces=traces, frame_origins=settings.frame_origins)
     if settings.trusted_proxies:
-        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies.split())
+        app.add_middleware(_TrustedProxies, trusted_hosts=settings.trusted_proxies.split())
     return app
 
 
@@ -173,6 +173,16 @@ class _FreshFiles(StaticFiles):
         response = super().file_response(*given, **named)
         response.headers["Cache-Control"] = "no-cache"
         return response
+
+
+class _TrustedProxies(ProxyHeadersMiddleware):
+    """Believes proxies who their clients are, and which traces the requests belong to."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        # Here, as behind this nobody knows any more who the proxy was.
+        if scope["type"] == "http" and scope["client"] and scope["client"][0] in self.trusted_hosts:
+            scope.setdefault("state", {})["traceparent"] = Headers(scope=scope).get("traceparent", "")
+        await super().__call__(scope, receive, send)
 
 
 class _Edge:
@@ -216,7 +226,7 @@ class _Edge:
 
         with (
             bound_contextvars(request_id=request_id),
-            self.traces.request(Headers(scope=scope), request_id) as end_span,
+            self.traces.request(scope["state"].get("traceparent", ""), request_id) as end_span,
         ):
             try:
                 await self.app(scope, receive, send_with_headers)
