@@ -123,8 +123,9 @@ class Settings(BaseSettings):
     @field_validator("llm_base_url")
     @classmethod
     def _check_address(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
-            raise PydanticCustomError("llm_base_url", "it must begin with http:// or https://")
+        problem = _address_problem(url, "a key belongs to MUNDAP_LLM_API_KEY")
+        if problem:
+            raise PydanticCustomError("llm_base_url", "{problem}", {"problem": problem})
         return url
 
     @field_validator("llm_model")
@@ -160,8 +161,9 @@ class Settings(BaseSettings):
     @field_validator("traces_url")
     @classmethod
     def _check_traces(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
-            raise PydanticCustomError("traces_url", "it must begin with http:// or https://")
+        problem = _address_problem(url, "credentials belong to OTEL_EXPORTER_OTLP_HEADERS")
+        if problem:
+            raise PydanticCustomError("traces_url", "{problem}", {"problem": problem})
         try:
             if url:
                 metadata.version("opentelemetry-exporter-otlp-proto-http")
@@ -210,6 +212,15 @@ class Settings(BaseSettings):
     def model_cache(self) -> Path:
         """Where assembled models are kept."""
         return self.data_dir / "models"
+
+
+def _address_problem(url: str, instead: str) -> str:
+    """Return what is wrong with the address of a server; a secret in it would be shown wherever it is named."""
+    if url and not url.startswith(("http://", "https://")):
+        return "it must begin with http:// or https://"
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        return f"it must hold no user and no password; {instead}"
+    return ""
 
 
 def read_settings() -> Settings:

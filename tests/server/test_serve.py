@@ -108,6 +108,21 @@ def test_every_setting_that_is_wrong_is_told_at_once(mundap, monkeypatch):
         assert f"MUNDAP_{name}:" in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("MUNDAP_LLM_BASE_URL", "MUNDAP_LLM_API_KEY"), ("MUNDAP_TRACES_URL", "OTEL_EXPORTER_OTLP_HEADERS")],
+)
+def test_an_address_with_a_password_in_it_is_refused_and_not_shown(mundap, monkeypatch, name, instead):
+    monkeypatch.setenv("MUNDAP_LLM_MODEL", "model")
+    monkeypatch.setenv("MUNDAP_LLM_BASE_URL", "http://127.0.0.1:8080/v1")
+    monkeypatch.setenv(name, "https://user:s3cret@example.com/v1")
+    run = mundap("settings")
+    assert run.returncode == 2
+    assert f"{name}: it must hold no user and no password" in run.stderr
+    assert instead in run.stderr
+    assert "s3cret" not in run.stdout + run.stderr
+
+
 def test_where_the_documents_can_not_be_read_now_what_was_published_is_served(
     data_dir, settings, free_port, monkeypatch, capsys
 ):
