@@ -136,6 +136,8 @@ def test_the_same_question_is_answered_once_and_each_answer_has_an_id_of_its_own
     assert {name: first[name] for name in same} == {name: second[name] for name in same}
     assert second["timings_ms"]["search"] == 0
     assert values(client)["mundap_cache_total", ("result", "hit")] == 1
+    assert values(client)["mundap_answer_seconds_count", ("stage", "search")] == 1
+    assert values(client)["mundap_answer_seconds_count", ("stage", "total")] == 2
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,10 @@ def test_everything_that_goes_on_is_counted(client, chat):
         dict(labels)["status"]: value for (name, *labels), value in counted.items() if name == "mundap_answers_total"
     }
     assert by_status.keys() >= {"answered", "not_found", "smalltalk"}
-    assert counted["mundap_answer_seconds_count", ("stage", "search")] == 4
+    # Small talk is answered without a search.
+    assert counted["mundap_answer_seconds_count", ("stage", "search")] == 3
+    assert counted["mundap_answer_seconds_count", ("stage", "answer")] == 3
+    assert counted["mundap_answer_seconds_count", ("stage", "total")] == 4
     assert counted["mundap_feedback_total", ("helpful", "true")] == 1
     assert counted["mundap_masked_total", ("kind", "phone")] == 1
     assert counted["mundap_working",] == counted["mundap_waiting",] == 0
