@@ -288,6 +288,7 @@ def _on_invalid_request(request: Request, error: Any) -> Response:
     detail = problems.encode("utf-8", "replace").decode("utf-8")[:500]
     problem = make_problem(422, "invalid_request", detail, request_id_of(request))
     if completions.has_errors_of_its_own(request):
+        request.app.state.metrics.problems.labels(problem.code).inc()
         return completions.invalid_request(problem, error.errors())
     return _respond(request, problem)
 
@@ -299,6 +300,7 @@ def _on_http_error(request: Request, error: Any) -> Response:
 
 
 def _respond(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    request.app.state.metrics.problems.labels(problem.code).inc()
     if completions.has_errors_of_its_own(request):
         return completions.error_response(problem, headers)
     wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")

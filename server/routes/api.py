@@ -87,7 +87,14 @@ def _events(request: Request, events: Iterator[AnswerEvent]) -> Iterator[bytes]:
                 case Answer():
                     yield _event("done", ChatResponse.of(event))
     except Exception as error:
-        yield _event("error", problem_of(error, request_id_of(request)))
+        yield _event("error", problem_in_stream(request, error))
+
+
+def problem_in_stream(request: Request, error: Exception) -> Problem:
+    """Return and count what ends a stream, which nobody else sees."""
+    problem = problem_of(error, request_id_of(request))
+    request.app.state.metrics.problems.labels(problem.code).inc()
+    return problem
 
 
 def _event(name: str, data: BaseModel) -> bytes:

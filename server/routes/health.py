@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import time
+from contextlib import suppress
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -52,14 +54,7 @@ async def ready(request: Request) -> Readiness:
     if state.drain.has_begun:
         raise shutting_down()
     chat: Chat = state.chat
-    if time.monotonic() >= getattr(state, "try_again_at", 0.0):
-        state.try_again_at = time.monotonic() + _TRY_EVERY_SECONDS
-        try:
-            await asyncio.to_thread(chat.retriever.search, "ready?", 1)
-        except Exception as error:  # whatever a file that is gone makes a library raise
-            state.try_again_at = 0.0
-            _log.exception("the index can't be searched")
-            raise PublishedIndexError(f"The index can't be searched: {type(error).__name__}") from error
+    await asyncio.to_thread(_try_index, state, chat)
     storage: Storage = state.storage
     follower: Follower = state.follower
     problems = [
@@ -70,8 +65,32 @@ async def ready(request: Request) -> Readiness:
     return Readiness(status="degraded" if problems else "ok", index_version=chat.version, problems=problems)
 
 
+def _try_index(state: Any, chat: Chat) -> None:
+    """Search the index, if that was not done lately.
+
+    Raises:
+        PublishedIndexError: it can't be searched.
+    """
+    if time.monotonic() < getattr(state, "try_again_at", 0.0):
+        return
+    state.try_again_at = time.monotonic() + _TRY_EVERY_SECONDS
+    try:
+        chat.retriever.search("ready?", 1)
+    except Exception as error:  # whatever a file that is gone makes a library raise
+        state.try_again_at = 0.0
+        state.metrics.ready.set(0)
+        _log.exception("the index can't be searched")
+        raise PublishedIndexError(f"The index can't be searched: {type(error).__name__}") from error
+    state.metrics.ready.set(1)
+
+
 @router.get("/metrics", response_class=PlainTextResponse)
 def metrics(request: Request) -> Response:
     """Return what is counted, for Prometheus."""
-    counted: Metrics = request.app.state.metrics
+    state = request.app.state
+    counted: Metrics = state.metrics
+    # Who asks for the metrics alone is told, too.
+    with suppress(PublishedIndexError):
+        _try_index(state, state.chat)
+    counted.index_behind.set(state.follower.is_behind)
     return Response(counted.exposition(), media_type=CONTENT_TYPE)

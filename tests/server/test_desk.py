@@ -257,7 +257,31 @@ def test_a_server_that_can_not_search_is_not_ready_until_it_can(client, chat, mo
         check_problem(response, 503, "index_unavailable")
         assert "secret" not in response.text
         assert client.get("/healthz").status_code == 200
+        counted = values(client)
+        assert counted["mundap_ready",] == 0
+        assert counted["mundap_problems_total", ("code", "index_unavailable")] == 1
     assert client.get("/readyz").json()["status"] == "ok"
+    assert values(client)["mundap_ready",] == 1
+
+
+def test_a_version_that_can_not_be_opened_is_counted(client):
+    assert values(client)["mundap_index_behind",] == 0
+    client.app.state.follower._problem = "damaged"
+    assert values(client)["mundap_index_behind",] == 1
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
+def test_what_ends_a_stream_is_counted(client, monkeypatch, path):
+    def fail(*arguments):
+        raise RuntimeError("what happened")
+        yield
+
+    monkeypatch.setattr(Chat, "answer_events", fail)
+    body = {"question": "APEC?"} if path == "/api/chat" else {
+        "model": "mundap", "stream": True, "messages": [{"role": "user", "content": "APEC?"}],
+    }  # fmt: skip
+    client.post(path, json=body, headers={"Accept": "text/event-stream"})
+    assert values(client)["mundap_problems_total", ("code", "internal_error")] == 1
 
 
 def test_a_server_that_ends_is_not_ready(client):
