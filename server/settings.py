@@ -98,13 +98,19 @@ class Settings(BaseSettings):
         'separated by spaces, such as "127.0.0.1 10.0.0.0/8"; empty: none.',
     )
     concurrency: int = Field(
-        4, ge=1, le=1_000, description="Questions and searches that each process works on at the same time, at most."
+        4, ge=1, le=1_000, description="Questions, searches and sources that each process works on at once, at most."
     )
     queue: int = Field(
-        32, ge=0, le=10_000, description="Questions and searches that wait in each process, at most; more get 503."
+        32,
+        ge=0,
+        le=10_000,
+        description="Questions, searches and sources that wait in each process, at most; more get 503.",
     )
     time_budget_seconds: float = Field(
-        30, gt=0, le=3_600, description="Time for one question or search, in seconds, waiting and sending included."
+        30,
+        gt=0,
+        le=3_600,
+        description="Time for one question, search or source, in seconds, waiting and sending included.",
     )
     drain_seconds: float = Field(
         10, ge=0, le=600, description="Time that questions under way have when the server is asked to end, in seconds."

@@ -296,6 +296,38 @@ def test_more_than_there_are_slots_and_places_get_503_and_health_is_told_all_the
     assert sorted(status for status, _, _ in results) == [200] * 3 + [503] * 5
 
 
+@pytest.mark.parametrize("path", ["/documents/{}", "/api/documents/{}"])
+def test_sources_wait_for_a_slot_too_and_have_a_budget(settings, chat, doc_id, monkeypatch, path):
+    go = threading.Event()
+    document = Chat.document
+
+    def slow(self, doc_id):
+        while not go.wait(0.02):
+            check_budget()
+        return document(self, doc_id)
+
+    monkeypatch.setattr(Chat, "document", slow)
+    changed = settings.model_copy(update={"concurrency": 1, "queue": 0, "time_budget_seconds": 1})
+    with listening(create_app(changed, chat), changed) as (_, address):
+        url = address + path.format(doc_id)
+        waiting = []
+        thread = threading.Thread(target=lambda: waiting.append(httpx.get(url, timeout=30)))
+        thread.start()
+        codes = set()
+
+        def is_refused():
+            response = httpx.get(url, timeout=30)
+            codes.add((response.status_code, response.json()["code"]))
+            return (503, "busy") in codes
+
+        wait_for(is_refused)
+        thread.join(30)
+        codes.add((waiting[0].status_code, waiting[0].json()["code"]))
+        assert codes == {(503, "busy"), (503, "timed_out")}
+        go.set()
+        assert httpx.get(url, timeout=30).status_code == 200
+
+
 # ----- time, and clients that go away --------------------------------------------------------------------------------
 
 
