@@ -89,6 +89,9 @@ def serve(
     is_built: Annotated[bool, typer.Option("--is-built", hidden=True)] = False,
 ) -> None:
     """Build the index if it is missing or stale, then serve the chat."""
+    # uvicorn ends by raising again the signal that stopped it; having been asked to stop is not a failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     if is_built:
         _serve_by_workers(host, port, workers)
         return
@@ -104,8 +107,6 @@ def serve(
     from server.start_check import check_start
     from server.suggestion_maker import suggest_questions
 
-    # uvicorn ends by raising again the signal that stopped it; having been asked to stop is not a failure.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     settings = _settings()
     host, port = host or settings.host, port or settings.port
     check_start(settings, host, port)
@@ -127,13 +128,28 @@ def serve(
         index = publication.open(models.embedder)
     if report:
         _print_report(report, sys.stderr)
-    print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
+    print(f"Mundap is starting and will answer at http://{host}:{port}", file=sys.stderr)
     if workers > 1:
-        # The parent of the workers answers nothing: beginning anew gives back the gigabyte that the models take.
-        again = ["serve", "--host", host, "--port", str(port), "--workers", str(workers), "--is-built"]
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "server.cli", *again])  # noqa: S606 - our own command
+        _begin_anew(["serve", "--host", host, "--port", str(port), "--workers", str(workers), "--is-built"])
     chat = Chat(Retriever(index, models.embedder), models.reader, models.writer)
     uvicorn.run(create_app(settings, chat), host=host, port=port, **server_options(settings))
+
+
+def _begin_anew(arguments: list[str]) -> NoReturn:
+    """Let this process run our command by `arguments`.
+
+    The parent of the workers answers nothing: beginning anew gives back the gigabyte that the models take.
+    """
+    from server.builds import child_environment
+
+    # Who asks it to end in between is heard by the handler that it has not set yet.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    command = [sys.executable, "-P", "-m", "server.cli", *arguments]
+    try:
+        os.execve(sys.executable, command, child_environment({}))  # noqa: S606 - our own command
+    except OSError as error:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        raise InputError(f"The workers can't be started: {sys.executable} can't be run ({error.strerror})") from error
 
 
 def _serve_by_workers(host: str | None, port: int | None, workers: int) -> None:
@@ -146,7 +162,6 @@ def _serve_by_workers(host: str | None, port: int | None, workers: int) -> None:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
         from server.listening import server_options
 
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
         settings = _settings()
         options = server_options(settings)
         uvicorn.run(
