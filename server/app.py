@@ -27,7 +27,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from index.errors import MundapError, Refused
 from index.publication import Publication
 from server.builds import Builds
-from server.chat import Chat, create_chat
+from server.chat import Chat, Models, create_chat, load_models
 from server.desk import Desk
 from server.follower import Follower
 from server.framing import frame_ancestors
@@ -72,10 +72,12 @@ HEADERS = {
 }
 
 
-def create_app(settings: Settings | None = None, chat: Chat | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, chat: Chat | Models | None = None) -> FastAPI:
     """Return the application. `chat` is opened at start-up where it isn't given.
 
-    When another version than it answers from is published in the data folder, its place is taken by a chat on that one.
+    With an admin token the app also starts before anything is published, with the models alone: the staff make the
+    first index. When another version is published in the data folder than it answers from, a chat on that one takes its
+    place.
 
     Raises (at start-up):
         PublishedIndexError, ModelError: see `create_chat`.
@@ -94,8 +96,11 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
-        app.state.chat = chat or create_chat(settings)
-        app.state.publication = Publication(settings.data_dir, settings.versions_kept)
+        app.state.publication = publication = Publication(settings.data_dir, settings.versions_kept)
+        first: Chat | Models = chat or (
+            load_models(settings) if token and not publication.is_begun else create_chat(settings)
+        )
+        app.state.chat = None
         app.state.storage = Storage(settings.database, metrics.failures.labels("storage").inc)
         app.state.builds = Builds(settings.data_dir)
         app.state.sign_in = SignIn(token)
@@ -111,11 +116,14 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
             app.state.chat = chat
             manifest = chat.index.manifest
             metrics.serves(manifest.version, datetime.fromisoformat(manifest.created).timestamp())
+            # It was opened whole just now. Of several workers not each is asked whether it is.
+            metrics.ready.set(1)
 
-        take(app.state.chat)
-        app.state.follower = follower = Follower(app.state.publication, app.state.chat, take)
+        if isinstance(first, Chat):
+            take(first)
+        app.state.follower = follower = Follower(publication, first, take, metrics.index_behind.set)
         # A chat that was made from another folder is served as it is.
-        follows = app.state.publication.kept_manifest(app.state.chat.version) is not None
+        follows = not isinstance(first, Chat) or publication.kept_manifest(first.version) is not None
         if follows:
             follower.start()
         _begin_with_signals(drain)

@@ -113,6 +113,7 @@ def serve(
     models = _load_models(settings)
     publication = Publication(settings.data_dir, settings.versions_kept)
     report = None
+    index: PublishedIndex | None
     try:
         with (
             Builds(settings.data_dir).recorded(False, False, stamps_below(settings.source_dir)) as build,
@@ -121,18 +122,22 @@ def serve(
             suggest = partial(suggest_questions, models)
             index, report = build_if_stale(settings.source_dir, publication, models.embedder, progress, suggest)
             build.finished(asdict(report) if report else None)
-    except TransientError as error:
-        if published_manifest(publication) is None:
+    except InputError as error:
+        if not publication.is_begun and settings.admin_token.get_secret_value():
+            print(f"mundap: {error}; there is no index yet, the staff can build one at /admin", file=sys.stderr)
+            index = None
+        elif isinstance(error, TransientError) and published_manifest(publication):
+            print(f"mundap: {error}; until then what was published is served", file=sys.stderr)
+            index = publication.open(models.embedder)
+        else:
             raise
-        print(f"mundap: {error}; until then what was published is served", file=sys.stderr)
-        index = publication.open(models.embedder)
     if report:
         _print_report(report, sys.stderr)
     print(f"Mundap is starting and will answer at http://{host}:{port}", file=sys.stderr)
     if workers > 1:
         _begin_anew(["serve", "--host", host, "--port", str(port), "--workers", str(workers), "--is-built"])
-    chat = Chat(Retriever(index, models.embedder), models.reader, models.writer)
-    uvicorn.run(create_app(settings, chat), host=host, port=port, **server_options(settings))
+    first = Chat(Retriever(index, models.embedder), models.reader, models.writer) if index else models
+    uvicorn.run(create_app(settings, first), host=host, port=port, **server_options(settings))
 
 
 def _begin_anew(arguments: list[str]) -> NoReturn:

@@ -224,8 +224,8 @@ def publish(request: Request, version: str) -> PublishResponse:
         found = next((one for one in publication.versions() if one.version == version), None)
         if found is None:
             raise StaffError("version_missing", "There is no version of that name")
-        served = chat_of(request).index.manifest
-        if (found.embedding_model, found.dimension) != (served.embedding_model, served.dimension):
+        served = request.app.state.chat and chat_of(request).index.manifest
+        if served and (found.embedding_model, found.dimension) != (served.embedding_model, served.dimension):
             raise StaffError("version_unusable", "This version was built by another embedding model; build anew")
         try:
             publication.publish_kept(version)
@@ -346,7 +346,7 @@ def _published(publication: Publication) -> str | None:
 
 
 def _served(request: Request) -> str:
-    return chat_of(request).index.manifest.version
+    return chat_of(request).index.manifest.version if request.app.state.chat else ""
 
 
 def _settings(request: Request) -> Settings:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel
 
-from index.errors import PublishedIndexError
+from index.errors import IndexMissing, PublishedIndexError
 from server.budget import shutting_down
 from server.chat import Chat
 from server.follower import Follower
@@ -65,12 +65,15 @@ async def ready(request: Request) -> Readiness:
     return Readiness(status="degraded" if problems else "ok", index_version=chat.version, problems=problems)
 
 
-def _try_index(state: Any, chat: Chat) -> None:
+def _try_index(state: Any, chat: Chat | None) -> None:
     """Search the index, if that was not done lately.
 
     Raises:
         PublishedIndexError: it can't be searched.
     """
+    if chat is None:
+        state.metrics.ready.set(0)
+        raise IndexMissing("There is no index yet; the staff can build one")
     if time.monotonic() < getattr(state, "try_again_at", 0.0):
         return
     state.try_again_at = time.monotonic() + _TRY_EVERY_SECONDS
@@ -92,5 +95,4 @@ def metrics(request: Request) -> Response:
     # Who asks for the metrics alone is told, too.
     with suppress(PublishedIndexError):
         _try_index(state, state.chat)
-    counted.index_behind.set(state.follower.is_behind)
     return Response(counted.exposition(), media_type=CONTENT_TYPE)

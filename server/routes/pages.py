@@ -181,7 +181,8 @@ def render(
         "title": request.app.state.settings.title, "theme": "auto", "history_json": "[]",
         "site_lang": written_language(request.app.state.settings.title),
         "keeps_questions": request.app.state.settings.keep_questions,
-        "retention_days": request.app.state.settings.retention_days, "writes": chat_of(request).writer is not None,
+        "retention_days": request.app.state.settings.retention_days,
+        "writes": bool(request.app.state.chat and chat_of(request).writer),
     }  # fmt: skip
     response = _templates.TemplateResponse(request, template, page | values, status_code=status_code)
     if remembers_language and request.query_params.get("lang") == language:

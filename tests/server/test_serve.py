@@ -157,6 +157,23 @@ def test_an_address_with_a_password_in_it_is_refused_and_not_shown(mundap, monke
     assert "s3cret" not in run.stdout + run.stderr
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_with_a_token_a_start_without_documents_lets_the_staff_bring_them(mundap, monkeypatch, tmp_path, is_there):
+    served = []
+    monkeypatch.setattr("uvicorn.run", lambda app, **options: served.append(app))
+    monkeypatch.setenv("MUNDAP_DATA_DIR", str(tmp_path / "new"))
+    monkeypatch.setenv("MUNDAP_SOURCE_DIR", str(tmp_path / "documents"))
+    if is_there:
+        (tmp_path / "documents").mkdir()
+    check_failed(mundap("serve"), 3)
+    assert served == []
+    monkeypatch.setenv("MUNDAP_ADMIN_TOKEN", "a token that is long enough")
+    run = mundap("serve")
+    assert (run.returncode, len(served)) == (0, 1)
+    assert "there is no index yet, the staff can build one at /admin" in run.stderr
+    assert (tmp_path / "documents").is_dir()
+
+
 def test_where_the_documents_can_not_be_read_now_what_was_published_is_served(
     data_dir, settings, free_port, monkeypatch, capsys
 ):
