@@ -54,8 +54,8 @@ load: .venv/dev ## let 200 people ask at once for a minute, and measure
 endurance: .venv/dev ## ask, publish, kill and break for half an hour, and check that nothing gets lost
 	$(BIN)/python -m tests.soak.endurance
 
-fuzz: .venv/dev ## 5,000 requests made from the OpenAPI description, and 10,000 that are malformed
-	$(BIN)/pytest -q tests/server/test_openapi.py tests/server/test_faults.py -k "description or malformed" --hypothesis-profile=thorough
+fuzz: .venv/dev ## 5,000 requests made from the OpenAPI description, 10,000 malformed ones, and 160 lives of an index
+	$(BIN)/pytest -q tests/server/test_openapi.py tests/server/test_faults.py tests/server/test_life_of_an_index.py -k "description or malformed or life" --hypothesis-profile=thorough
 
 lock: .venv/audit ## write requirements.lock anew from what is installed, and the digests of all files
 	$(BIN)/pip freeze --all --exclude pip --exclude-editable | sed -E 's/\+cpu$$//' > requirements.lock

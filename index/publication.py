@@ -231,6 +231,17 @@ class Publication:
         except (OSError, UnicodeDecodeError):
             return ""
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything has been published, or somebody tried to."""
+        try:
+            self.current_version()
+        except IndexMissing:
+            return False
+        except PublishedIndexError:
+            pass
+        return True
+
     def current_version(self) -> str:
         """Return the name of the published version.
 

@@ -28,7 +28,7 @@ from index.errors import MundapError, Refused
 from index.publication import Publication
 from index.seclusion import seclude_process
 from server.builds import Builds
-from server.chat import Chat, create_chat
+from server.chat import Chat, Models, create_chat, load_models
 from server.desk import Desk
 from server.follower import Follower
 from server.framing import frame_ancestors
@@ -73,10 +73,12 @@ HEADERS = {
 }
 
 
-def create_app(settings: Settings | None = None, chat: Chat | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, chat: Chat | Models | None = None) -> FastAPI:
     """Return the application. `chat` is opened at start-up where it isn't given.
 
-    When another version than it answers from is published in the data folder, its place is taken by a chat on that one.
+    With an admin token the app also starts before anything is published, with the models alone: the staff make the
+    first index. When another version is published in the data folder than it answers from, a chat on that one takes its
+    place.
 
     Raises (at start-up):
         PublishedIndexError, ModelError: see `create_chat`.
@@ -97,16 +99,18 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
-        app.state.chat = chat or create_chat(settings)
-        app.state.publication = Publication(settings.data_dir, settings.versions_kept)
-        app.state.storage = Storage(settings.database)
+        app.state.publication = publication = Publication(settings.data_dir, settings.versions_kept)
+        first: Chat | Models = chat or (
+            load_models(settings) if token and not publication.is_begun else create_chat(settings)
+        )
+        app.state.chat = None
+        app.state.storage = Storage(settings.database, metrics.failures.labels("storage").inc)
         app.state.builds = Builds(settings.data_dir)
         app.state.sign_in = SignIn(token)
         app.state.admission, app.state.drain, app.state.metrics = admission, drain, metrics
         log = QuestionLog(
-            app.state.storage, settings.retention_days, settings.keep_questions,
-            metrics.failures.labels("storage").inc, metrics.lost_questions.inc,
-        )  # fmt: skip
+            app.state.storage, settings.retention_days, settings.keep_questions, metrics.lost_questions.inc
+        )
         app.state.question_log, app.state.desk = log, Desk(metrics, log.note, traces)
         app.state.loaders = LoaderArchive(settings.data_dir)
         app.state.loaders.keep(load_loader())
@@ -115,11 +119,14 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
             app.state.chat = chat
             manifest = chat.index.manifest
             metrics.serves(manifest.version, datetime.fromisoformat(manifest.created).timestamp())
+            # It was opened whole just now. Of several workers not each is asked whether it is.
+            metrics.ready.set(1)
 
-        take(app.state.chat)
-        app.state.follower = follower = Follower(app.state.publication, app.state.chat, take)
+        if isinstance(first, Chat):
+            take(first)
+        app.state.follower = follower = Follower(publication, first, take, metrics.index_behind.set)
         # A chat that was made from another folder is served as it is.
-        follows = app.state.publication.kept_manifest(app.state.chat.version) is not None
+        follows = not isinstance(first, Chat) or publication.kept_manifest(first.version) is not None
         if follows:
             follower.start()
         _begin_with_signals(drain)
@@ -150,7 +157,7 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     )
     app.add_middleware(_Edge, metrics=metrics, traces=traces, frame_origins=settings.frame_origins)
     if settings.trusted_proxies:
-        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies.split())
+        app.add_middleware(_TrustedProxies, trusted_hosts=settings.trusted_proxies.split())
     return app
 
 
@@ -177,6 +184,16 @@ class _FreshFiles(StaticFiles):
         response = super().file_response(*given, **named)
         response.headers["Cache-Control"] = "no-cache"
         return response
+
+
+class _TrustedProxies(ProxyHeadersMiddleware):
+    """Believes proxies who their clients are, and which traces the requests belong to."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        # Here, as behind this nobody knows any more who the proxy was.
+        if scope["type"] == "http" and scope["client"] and scope["client"][0] in self.trusted_hosts:
+            scope.setdefault("state", {})["traceparent"] = Headers(scope=scope).get("traceparent", "")
+        await super().__call__(scope, receive, send)
 
 
 class _Edge:
@@ -220,7 +237,7 @@ class _Edge:
 
         with (
             bound_contextvars(request_id=request_id),
-            self.traces.request(Headers(scope=scope), request_id) as end_span,
+            self.traces.request(scope["state"].get("traceparent", ""), request_id) as end_span,
         ):
             try:
                 await self.app(scope, receive, send_with_headers)
@@ -282,6 +299,7 @@ def _on_invalid_request(request: Request, error: Any) -> Response:
     detail = problems.encode("utf-8", "replace").decode("utf-8")[:500]
     problem = make_problem(422, "invalid_request", detail, request_id_of(request))
     if completions.has_errors_of_its_own(request):
+        request.app.state.metrics.problems.labels(problem.code).inc()
         return completions.invalid_request(problem, error.errors())
     return _respond(request, problem)
 
@@ -293,6 +311,7 @@ def _on_http_error(request: Request, error: Any) -> Response:
 
 
 def _respond(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    request.app.state.metrics.problems.labels(problem.code).inc()
     if completions.has_errors_of_its_own(request):
         return completions.error_response(problem, headers)
     wants_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")

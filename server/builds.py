@@ -256,7 +256,7 @@ class Builds:
                     # The lock lives in the file that the child says everything to, and so as long as the child.
                     child = subprocess.Popen(  # noqa: S603 - our own module, nothing that was sent
                         [sys.executable, "-P", "-m", "server.cli", "index", "build", "--record", build_id, *options],
-                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_child_environment(environment),
+                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=child_environment(environment),
                     )  # fmt: skip
                 finally:
                     os.close(log)
@@ -395,7 +395,7 @@ def _new_id() -> str:
     return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{os.getpid()}"
 
 
-def _child_environment(given: Mapping[str, str]) -> dict[str, str]:
-    # The child has to run the same code as this process, wherever that was started.
+def child_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process that runs the same code as this one, wherever that was started."""
     paths = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, **given, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}

@@ -150,7 +150,7 @@ class Chat:
         self, status: AnswerStatus, key: str, language: str, history: Sequence[Turn], started: float
     ) -> Iterator[AnswerEvent]:
         total = round((time.perf_counter() - started) * 1000, 2)
-        timings = {"embed": 0.0, "search": 0.0, "answer": total, "total": total}
+        timings = {"embed": 0.0, "search": 0.0, "answer": 0.0, "total": total}
         answer = Answer(_new_id(), status, language, message(language, key), self.version, timings_ms=timings)
         yield from pieces(answer)
         yield replace(answer, suggestions=next_questions(self.index.manifest.suggestions, answer, history))

@@ -91,6 +91,9 @@ def serve(
     is_built: Annotated[bool, typer.Option("--is-built", hidden=True)] = False,
 ) -> None:
     """Build the index if it is missing or stale, then serve the chat."""
+    # uvicorn ends by raising again the signal that stopped it; having been asked to stop is not a failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     if is_built:
         _serve_by_workers(host, port, workers)
         return
@@ -106,14 +109,13 @@ def serve(
     from server.start_check import check_start
     from server.suggestion_maker import suggest_questions
 
-    # uvicorn ends by raising again the signal that stopped it; having been asked to stop is not a failure.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     settings = _settings()
     host, port = host or settings.host, port or settings.port
     check_start(settings, host, port)
     models = _load_models(settings)
     publication = Publication(settings.data_dir, settings.versions_kept)
     report = None
+    index: PublishedIndex | None
     try:
         with (
             Builds(settings.data_dir).recorded(False, False, stamps_below(settings.source_dir)) as build,
@@ -122,20 +124,39 @@ def serve(
             suggest = partial(suggest_questions, models)
             index, report = build_if_stale(settings.source_dir, publication, models.embedder, progress, suggest)
             build.finished(asdict(report) if report else None)
-    except TransientError as error:
-        if published_manifest(publication) is None:
+    except InputError as error:
+        if not publication.is_begun and settings.admin_token.get_secret_value():
+            print(f"mundap: {error}; there is no index yet, the staff can build one at /admin", file=sys.stderr)
+            index = None
+        elif isinstance(error, TransientError) and published_manifest(publication):
+            print(f"mundap: {error}; until then what was published is served", file=sys.stderr)
+            index = publication.open(models.embedder)
+        else:
             raise
-        print(f"mundap: {error}; until then what was published is served", file=sys.stderr)
-        index = publication.open(models.embedder)
     if report:
         _print_report(report, sys.stderr)
-    print(f"Mundap answers at http://{host}:{port}", file=sys.stderr)
+    print(f"Mundap is starting and will answer at http://{host}:{port}", file=sys.stderr)
     if workers > 1:
-        # The parent of the workers answers nothing: beginning anew gives back the gigabyte that the models take.
-        again = ["serve", "--host", host, "--port", str(port), "--workers", str(workers), "--is-built"]
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "server.cli", *again])  # noqa: S606 - our own command
-    chat = Chat(Retriever(index, models.embedder), models.reader, models.writer)
-    uvicorn.run(create_app(settings, chat), host=host, port=port, **server_options(settings))
+        _begin_anew(["serve", "--host", host, "--port", str(port), "--workers", str(workers), "--is-built"])
+    first = Chat(Retriever(index, models.embedder), models.reader, models.writer) if index else models
+    uvicorn.run(create_app(settings, first), host=host, port=port, **server_options(settings))
+
+
+def _begin_anew(arguments: list[str]) -> NoReturn:
+    """Let this process run our command by `arguments`.
+
+    The parent of the workers answers nothing: beginning anew gives back the gigabyte that the models take.
+    """
+    from server.builds import child_environment
+
+    # Who asks it to end in between is heard by the handler that it has not set yet.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    command = [sys.executable, "-P", "-m", "server.cli", *arguments]
+    try:
+        os.execve(sys.executable, command, child_environment({}))  # noqa: S606 - our own command
+    except OSError as error:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        raise InputError(f"The workers can't be started: {sys.executable} can't be run ({error.strerror})") from error
 
 
 def _serve_by_workers(host: str | None, port: int | None, workers: int) -> None:
@@ -148,7 +169,6 @@ def _serve_by_workers(host: str | None, port: int | None, workers: int) -> None:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
         from server.listening import server_options
 
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
         settings = _settings()
         options = server_options(settings)
         uvicorn.run(

@@ -59,8 +59,10 @@ class Desk:
         masked = self.masked(question)
         total = answer.timings_ms.get("total", 0.0)
         self.metrics.answers.labels(answer.status.value, answer.mode, answer.lang, way).inc()
+        # What did not run, as for a remembered answer, took no time that says anything of the stage.
         for stage, milliseconds in answer.timings_ms.items():
-            self.metrics.answer_seconds.labels(stage).observe(milliseconds / 1000)
+            if milliseconds or stage == "total":
+                self.metrics.answer_seconds.labels(stage).observe(milliseconds / 1000)
         self._traces.answered(answer.timings_ms, answer.status.value, answer.mode)
         self._note(
             AskedQuestion(

@@ -5,9 +5,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from index.errors import IndexMissing
 from index.publication import Publication
 from index.retriever import Retriever
-from server.chat import Chat
+from server.chat import Chat, Models
 
 LOOK_EVERY_SECONDS = 0.5
 # What could not be opened for want of memory, say, may be opened later.
@@ -19,13 +20,25 @@ _log = logging.getLogger("mundap")
 class Follower:
     """Looks for another published version, opens it beside the one that is served, and hands over a chat on it.
 
-    The chat has the models of `chat`, which it takes over from. A version that can't be opened is logged once.
+    It begins with the chat that is served, whose models the next ones have, or with the models alone, while nothing has
+    been published yet. A version that can't be opened is logged once, and `note` is told after each look whether there
+    is one.
     """
 
-    def __init__(self, publication: Publication, chat: Chat, take: Callable[[Chat], None]) -> None:
+    def __init__(
+        self,
+        publication: Publication,
+        first: Chat | Models,
+        take: Callable[[Chat], None],
+        note: Callable[[bool], None] = lambda is_behind: None,
+    ) -> None:
         self._publication = publication
-        self._chat = chat
+        self._chat = first if isinstance(first, Chat) else None
+        self._models = (
+            first if isinstance(first, Models) else Models(first.retriever.embedder, first.reader, first.writer)
+        )
         self._take = take
+        self._note = note
         self._problem = ""
         self._refused = ""
         self._try_again_at = 0.0
@@ -51,20 +64,22 @@ class Follower:
         version = ""
         try:
             version = self._publication.current_version()
-            if version == self._chat.version:
+            if self._chat and version == self._chat.version:
                 self._problem = self._refused = ""
                 self._try_again_at = 0.0
                 return
             if version == self._refused and time.monotonic() < self._try_again_at:
                 return
-            embedder = self._chat.retriever.embedder
-            retriever = Retriever(self._publication.open(embedder), embedder)
-            chat = Chat(retriever, self._chat.reader, self._chat.writer)
+            models = self._models
+            retriever = Retriever(self._publication.open(models.embedder), models.embedder)
+            chat = Chat(retriever, models.reader, models.writer)
         except Exception as error:  # whatever a damaged file makes a library raise: what is served is served on
+            if not self._chat and isinstance(error, IndexMissing):
+                return
             self._refused, self._try_again_at = version, time.monotonic() + TRY_AGAIN_SECONDS
             if str(error) != self._problem:
                 self._problem = str(error)
-                _log.error("still answering from %s: %s", self._chat.version, error)
+                _log.error("still answering from %s: %s", self._chat.version if self._chat else "nothing", error)
             return
         self._problem = self._refused = ""
         self._chat = chat
@@ -73,3 +88,4 @@ class Follower:
     def _run(self) -> None:
         while not self._stopped.wait(LOOK_EVERY_SECONDS):
             self.look()
+            self._note(self.is_behind)

@@ -110,7 +110,10 @@ class RateLimiter:
             redis = shared.bridge.get_connection()
             key = _SALT_KEY.format(day=day)
             await redis.set(key, token_bytes(16), nx=True, ex=2 * _DAY_SECONDS)
-            self._shared_salt = (day, await redis.get(key))
+            salt = await redis.get(key)
+            if not salt:
+                raise LookupError("the salt of the day was evicted")
+            self._shared_salt = (day, salt)
         name = client_name(address, self._shared_salt[1])
         limiter = FixedWindowRateLimiter(shared)
         for rate in self._rates:
@@ -142,19 +145,19 @@ def _today() -> str:
 
 
 def client_name(address: str, salt: bytes) -> str:
-    """Return a name for the client at `address`, which can't be told from it without `salt`.
+    """Return a name for the client at `address`, which can't be told from it without `salt`."""
+    return hashlib.blake2b(client_at(address).encode(), key=salt, digest_size=16).hexdigest()
 
-    Of an IPv6 address the network counts: one client has all addresses of it.
-    """
+
+def client_at(address: str) -> str:
+    """Return what stands for the client at `address`: of IPv6 the network, as one client has all addresses of it."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        client = address
-    else:
-        mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-        wide = parsed.version == 6 and mapped is None
-        client = str(ipaddress.ip_network(f"{parsed}/64", strict=False) if wide else mapped or parsed)
-    return hashlib.blake2b(client.encode(), key=salt, digest_size=16).hexdigest()
+        return address
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    wide = parsed.version == 6 and mapped is None
+    return str(ipaddress.ip_network(f"{parsed}/64", strict=False) if wide else mapped or parsed)
 
 
 class Admission:

@@ -52,6 +52,15 @@ class Metrics:
             "mundap_failures", "Failures that answering goes on without.", ["part"], registry=registry
         )
         self.lost_questions = Counter("mundap_lost_questions", "Questions that could not be logged.", registry=registry)
+        self.problems = Counter("mundap_problems", "Errors that were told, by code.", ["code"], registry=registry)
+        self.ready = Gauge(
+            "mundap_ready", "Whether the index could be searched when that was last tried.",
+            multiprocess_mode="livemin", registry=registry,
+        )  # fmt: skip
+        self.index_behind = Gauge(
+            "mundap_index_behind", "Whether a version is published that can't be opened.",
+            multiprocess_mode="livemax", registry=registry,
+        )  # fmt: skip
         self.working = Gauge(
             "mundap_working", "Questions and searches at work.", multiprocess_mode="livesum", registry=registry
         )

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from index.errors import StorageError
@@ -14,6 +15,7 @@ WRITE_EVERY_SECONDS = 0.5
 # Questions that are kept in memory while the database is gone; the oldest are lost first, and counted.
 MOST_WAITING = 10_000
 _AT_ONCE = 500
+PROBE_EVERY_SECONDS = 10.0
 _TRY_AGAIN_SECONDS = 5.0
 _PURGE_EVERY_SECONDS = 3_600.0
 _CLOCK_JUMP = timedelta(hours=12)
@@ -24,8 +26,8 @@ _log = logging.getLogger("mundap")
 class QuestionLog:
     """Takes questions at any time, and writes them in batches from a thread of its own.
 
-    What can't be written now is written later. `on_failure` is told of each attempt that failed, `on_lost` of how many
-    questions were lost.
+    What can't be written now is written later. `on_lost` is told how many questions were lost. The same thread looks
+    now and then whether the database can be written, also when nobody asks.
     """
 
     def __init__(
@@ -33,20 +35,17 @@ class QuestionLog:
         storage: Storage,
         retention_days: int,
         keeps_questions: bool = True,
-        on_failure: Callable[[], None] = lambda: None,
         on_lost: Callable[[int], None] = lambda count: None,
     ) -> None:
         self._storage = storage
         self._retention = timedelta(days=retention_days)
         self._keeps_questions = keeps_questions
-        self._on_failure = on_failure
         self._on_lost = on_lost
         self._waiting: deque[AskedQuestion] = deque()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._began = (time.time(), time.monotonic())
-        self._purge_at = 0.0
-        self.is_failing = False
+        self._purge_at = self._probe_at = 0.0
         self._thread = threading.Thread(target=self._run, name="question log", daemon=True)
 
     def start(self) -> None:
@@ -80,14 +79,11 @@ class QuestionLog:
             try:
                 self._storage.keep_questions(batch)
             except StorageError:
-                self.is_failing = True
-                self._on_failure()
                 return False
             with self._lock:
                 written = {question.answer_id for question in batch}
                 while self._waiting and self._waiting[0].answer_id in written:
                     self._waiting.popleft()
-        self.is_failing = False
         return True
 
     def purge(self) -> None:
@@ -101,18 +97,25 @@ class QuestionLog:
             return
         try:
             removed = self._storage.purge(datetime.now(UTC) - self._retention)
-        except StorageError:
-            self.is_failing = True
-            self._on_failure()
+        except StorageError as error:
+            _log.error("nothing is purged: %s", error)
         else:
             if any(removed.values()):
                 _log.info("purged what is older than %d days: %s", self._retention.days, removed)
+
+    def _probe(self) -> None:
+        self._probe_at = time.monotonic() + PROBE_EVERY_SECONDS
+        # What it finds out the storage keeps.
+        with suppress(StorageError):
+            self._storage.probe()
 
     def _run(self) -> None:
         pause = WRITE_EVERY_SECONDS
         while not self._stopped.wait(pause):
             try:
                 pause = WRITE_EVERY_SECONDS if self.write() else _TRY_AGAIN_SECONDS
+                if time.monotonic() >= self._probe_at:
+                    self._probe()
                 if time.monotonic() >= self._purge_at:
                     self._purge_at = time.monotonic() + _PURGE_EVERY_SECONDS
                     self.purge()

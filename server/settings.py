@@ -98,13 +98,19 @@ class Settings(BaseSettings):
         'separated by spaces, such as "127.0.0.1 10.0.0.0/8"; empty: none.',
     )
     concurrency: int = Field(
-        4, ge=1, le=1_000, description="Questions and searches that each process works on at the same time, at most."
+        4, ge=1, le=1_000, description="Questions, searches and sources that each process works on at once, at most."
     )
     queue: int = Field(
-        32, ge=0, le=10_000, description="Questions and searches that wait in each process, at most; more get 503."
+        32,
+        ge=0,
+        le=10_000,
+        description="Questions, searches and sources that wait in each process, at most; more get 503.",
     )
     time_budget_seconds: float = Field(
-        30, gt=0, le=3_600, description="Time for one question or search, in seconds, waiting and sending included."
+        30,
+        gt=0,
+        le=3_600,
+        description="Time for one question, search or source, in seconds, waiting and sending included.",
     )
     drain_seconds: float = Field(
         10, ge=0, le=600, description="Time that questions under way have when the server is asked to end, in seconds."
@@ -123,8 +129,9 @@ class Settings(BaseSettings):
     @field_validator("llm_base_url")
     @classmethod
     def _check_address(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
-            raise PydanticCustomError("llm_base_url", "it must begin with http:// or https://")
+        problem = _address_problem(url, "a key belongs to MUNDAP_LLM_API_KEY")
+        if problem:
+            raise PydanticCustomError("llm_base_url", "{problem}", {"problem": problem})
         return url
 
     @field_validator("llm_model")
@@ -160,8 +167,9 @@ class Settings(BaseSettings):
     @field_validator("traces_url")
     @classmethod
     def _check_traces(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
-            raise PydanticCustomError("traces_url", "it must begin with http:// or https://")
+        problem = _address_problem(url, "credentials belong to OTEL_EXPORTER_OTLP_HEADERS")
+        if problem:
+            raise PydanticCustomError("traces_url", "{problem}", {"problem": problem})
         try:
             if url:
                 metadata.version("opentelemetry-exporter-otlp-proto-http")
@@ -210,6 +218,15 @@ class Settings(BaseSettings):
     def model_cache(self) -> Path:
         """Where assembled models are kept."""
         return self.data_dir / "models"
+
+
+def _address_problem(url: str, instead: str) -> str:
+    """Return what is wrong with the address of a server; a secret in it would be shown wherever it is named."""
+    if url and not url.startswith(("http://", "https://")):
+        return "it must begin with http:// or https://"
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        return f"it must hold no user and no password; {instead}"
+    return ""
 
 
 def read_settings() -> Settings:

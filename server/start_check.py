@@ -4,6 +4,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from index.errors import InputError, UsageError
@@ -46,6 +47,10 @@ def _wrong_settings(settings: Settings, host: str, port: int) -> Iterator[str]:
 
 
 def _unusable_folders(settings: Settings) -> Iterator[str]:
+    if settings.admin_token.get_secret_value():
+        # The staff fill it.
+        with suppress(OSError):
+            settings.source_dir.mkdir(parents=True, exist_ok=True)
     if not settings.source_dir.is_dir():
         yield f"The source folder {settings.source_dir} does not exist; create it or set MUNDAP_SOURCE_DIR"
     elif not os.access(settings.source_dir, os.R_OK | os.X_OK):

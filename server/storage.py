@@ -7,7 +7,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -35,7 +35,8 @@ from sqlalchemy import (
     insert,
     select,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError, TimeoutError
 
 from index.errors import StorageError, UsageError
 
@@ -43,6 +44,9 @@ from index.errors import StorageError, UsageError
 # does, since askers that wait for a database that doesn't answer take the threads that answer others.
 PATIENCE_SECONDS = 3
 TRY_AGAIN_SECONDS = 2.0
+# What says that the database is away or doesn't answer, and not that it was asked for something wrong.
+_LOST = (OperationalError, InterfaceError, TimeoutError, OSError)
+_UPSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 UNANSWERED = ("related", "not_found")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number that no other program locks the same PostgreSQL database with.
@@ -132,29 +136,40 @@ class AskedQuestion:
 
 
 class Storage:
-    """The database at an SQLAlchemy URL. Safe to use from several threads and processes."""
+    """The database at an SQLAlchemy URL. Safe to use from several threads and processes.
 
-    def __init__(self, url: str) -> None:
+    `on_failure` is told of each call that failed.
+    """
+
+    def __init__(self, url: str, on_failure: Callable[[], None] = lambda: None) -> None:
         try:
             self._engine = _open(url)
         except (SQLAlchemyError, ImportError) as error:
             raise UsageError(f"MUNDAP_DATABASE_URL can't be used: {type(error).__name__}; see the README") from error
+        self._on_failure = on_failure
         self._lock = threading.Lock()
         self._is_prepared = False
+        # Whether a call has failed since the last that wrote: of a full disk one can read.
+        self.is_failing = False
         self._try_again_at = 0.0
 
     # ----- feedback --------------------------------------------------------------------------------------------------
 
     def keep_feedback(self, feedback: Feedback) -> None:
-        """Keep `feedback` instead of what was said of the same answer before.
+        """Keep `feedback`, its texts cut to what fits, instead of what was said of the same answer before.
 
         Raises:
             StorageError: the database can't be reached or written; nothing is kept.
         """
-        row = asdict(feedback) | {"sent": datetime.now(UTC)}
+        row = _fitting(_feedback, asdict(feedback) | {"sent": datetime.now(UTC)})
         with self._writing("The feedback can't be kept at the moment; try again later") as connection:
-            connection.execute(delete(_feedback).where(_feedback.c.answer_id == feedback.answer_id))
-            connection.execute(insert(_feedback).values(row))
+            # At once: the same feedback that comes twice, by a double click say, must not meet itself in between.
+            if upsert := _UPSERTS.get(connection.dialect.name):
+                kept = upsert(_feedback).values(row)
+                connection.execute(kept.on_conflict_do_update(index_elements=["answer_id"], set_=row))
+            else:
+                connection.execute(delete(_feedback).where(_feedback.c.answer_id == feedback.answer_id))
+                connection.execute(insert(_feedback).values(row))
 
     def feedback(self) -> list[Feedback]:
         """Return all that is kept, the newest first.
@@ -196,10 +211,10 @@ class Storage:
         Raises:
             StorageError: the database can't be reached or written; nothing is kept.
         """
-        row = {"at": datetime.now(UTC), "action": action[:20], "subject": subject[:300], "outcome": outcome[:40]}
+        entry = {"at": datetime.now(UTC), "action": action, "subject": subject, "outcome": outcome}
         try:
             with self._writing("The audit log can't be written at the moment") as connection:
-                connection.execute(insert(_audit).values(row))
+                connection.execute(insert(_audit).values(_fitting(_audit, entry)))
         except StorageError:
             _log.error("%s of %r (%s) can't be kept in the audit log", action, subject, outcome)
             raise
@@ -224,7 +239,7 @@ class Storage:
         Raises:
             StorageError: the database can't be reached or written; none of them is kept.
         """
-        rows = [asdict(question) | {"question": question.question[:500]} for question in questions]
+        rows = [_fitting(_questions, asdict(question)) for question in questions]
         with self._writing("Questions can't be kept at the moment") as connection:
             ids = [row["answer_id"] for row in rows]
             connection.execute(delete(_questions).where(_questions.c.answer_id.in_(ids)))
@@ -311,6 +326,14 @@ class Storage:
 
     # ----- the database ----------------------------------------------------------------------------------------------
 
+    def probe(self) -> None:
+        """Find out whether the database can be written, at the cost of next to nothing.
+
+        Raises:
+            StorageError: it can't.
+        """
+        self.forget_answer("")
+
     @contextmanager
     def _writing(self, problem: str) -> Iterator[Connection]:
         with self._telling("written", problem):
@@ -327,16 +350,24 @@ class Storage:
 
     @contextmanager
     def _telling(self, done: str, problem: str) -> Iterator[None]:
-        if time.monotonic() < self._try_again_at:
-            raise StorageError(problem)
         try:
+            if time.monotonic() < self._try_again_at:
+                raise StorageError(problem)
             yield
-        except (SQLAlchemyError, OSError) as error:
-            # Whatever comes back may be another database, or one that lacks the tables.
-            self._is_prepared = False
-            self._try_again_at = time.monotonic() + TRY_AGAIN_SECONDS
+        except (SQLAlchemyError, OSError, StorageError) as error:
+            self.is_failing = True
+            self._on_failure()
+            if isinstance(error, StorageError):
+                raise
+            if not isinstance(error, DataError | IntegrityError):
+                # Whatever comes back may be another database, or one that lacks the tables.
+                self._is_prepared = False
+            if isinstance(error, _LOST):
+                self._try_again_at = time.monotonic() + TRY_AGAIN_SECONDS
             _log.error("the database can't be %s: %s", done, _without_values(error))
             raise StorageError(problem) from error
+        if done == "written":
+            self.is_failing = False
 
     def close(self) -> None:
         """Give back every connection."""
@@ -389,6 +420,14 @@ def _migrate(connection: Connection) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _fitting(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    """Return `row` with each text cut to the length of its column."""
+    return {
+        name: value[: getattr(table.c[name].type, "length", None)] if isinstance(value, str) else value
+        for name, value in row.items()
+    }
 
 
 def _without_values(error: Exception) -> str:

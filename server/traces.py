@@ -28,10 +28,10 @@ class Traces:
         self._tracer: Any = self._provider and self._provider.get_tracer("mundap")
 
     @contextmanager
-    def request(self, headers: Mapping[str, str], request_id: str) -> Iterator[EndSpan]:
-        """Give what runs in the block a span, which goes on with the trace that a proxy has begun; yield what ends it.
+    def request(self, traceparent: str, request_id: str) -> Iterator[EndSpan]:
+        """Give what runs in the block a span, which goes on with the trace of `traceparent`; yield what ends it.
 
-        `headers` are those of the request, names in small letters.
+        `traceparent` (W3C Trace Context) is "" where no trusted proxy has begun one: others could leave themselves out.
         """
         if not self._provider:
             yield lambda route, method, status: None
@@ -39,7 +39,8 @@ class Traces:
         from opentelemetry.trace import SpanKind, StatusCode
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        begun = TraceContextTextMapPropagator().extract(headers)
+        # Without its tracestate, which holds whatever somebody likes.
+        begun = TraceContextTextMapPropagator().extract({"traceparent": traceparent} if traceparent else {})
         with self._tracer.start_as_current_span(
             "request", begun, SpanKind.SERVER, {"mundap.request_id": request_id},
             record_exception=False, set_status_on_exception=False,
@@ -56,13 +57,15 @@ class Traces:
             yield end
 
     def answered(self, timings_ms: Mapping[str, float], status: str, mode: str) -> None:
-        """Give the request of this context a span for each stage of an answer that has just been given."""
+        """Give the request of this context a span for each stage that ran for an answer that has just been given."""
         if not self._provider:
             return
         end = time.time_ns()
         spent = {stage: round(timings_ms.get(stage, 0.0) * 1e6) for stage in _STAGES}
         at = end - sum(spent.values())
         for stage, nanoseconds in spent.items():
+            if not nanoseconds:
+                continue
             span = self._tracer.start_span(stage, start_time=at)
             if stage == "answer":
                 span.set_attributes({"mundap.status": status, "mundap.mode": mode})
@@ -77,11 +80,12 @@ class Traces:
 
 def _provider(url: str) -> Any:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    named = Resource.create({"service.name": "mundap", "service.version": metadata.version("mundap")})
+    ours = {"service.name": "mundap", "service.version": metadata.version("mundap")}
+    named = Resource.create({**ours, **OTELResourceDetector().detect().attributes})
     provider = TracerProvider(resource=named, shutdown_on_exit=False)
     exporter = OTLPSpanExporter(f"{url.rstrip('/')}/v1/traces", timeout=_SEND_SECONDS)
     provider.add_span_processor(BatchSpanProcessor(exporter))

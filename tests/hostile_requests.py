@@ -1,4 +1,4 @@
-"""Requests that are broken in every way that a seed can think of, sent as bytes: `make malformed` sends 10,000."""
+"""Requests that are broken in every way that a seed can think of, sent as bytes: `make fuzz` sends 10,000."""
 
 import argparse
 import random

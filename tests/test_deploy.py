@@ -127,6 +127,20 @@ def test_nginx_takes_its_configuration(tmp_path):
         assert checked.returncode == 0, checked.stderr
 
 
+def directives(configuration):
+    without_comments = re.sub(r"#.*", "", configuration)
+    return {" ".join(one.split()) for one in re.split(r"[;{}]", without_comments) if one.strip()}
+
+
+def test_every_proxy_holds_clients_to_the_same():
+    inline = yaml.safe_load(texts()["compose.yaml"])["configs"]["nginx"]["content"].replace("$$", "$")
+    file = directives(texts()["nginx.conf"])
+    assert directives(inline) ^ file == {"server mundap:8000", "server 127.0.0.1:8000", "server_name _"}
+    manifests = {one["kind"]: one for one in yaml.safe_load_all(texts()["kubernetes.yaml"])}
+    connections = manifests["Ingress"]["metadata"]["annotations"]["nginx.ingress.kubernetes.io/limit-connections"]
+    assert f"limit_conn mundap_connections {connections}" in file
+
+
 def test_kubernetes_takes_the_manifests():
     validator = pytest.importorskip("kubernetes_validate", reason="make audit installs it")
     for manifest in yaml.safe_load_all(texts()["kubernetes.yaml"]):

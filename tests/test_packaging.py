@@ -40,3 +40,25 @@ def test_the_digests_are_those_of_the_versions_in_the_lock():
 def pinned(line):
     name, _, version = line.split()[0].partition("==")
     return normal(name), version
+
+
+def test_whatever_is_said_to_be_made_can_be():
+    targets = set(re.findall(r"^([a-z-]+):", (REPO / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    folders = ("docs", "deploy", "index", "server", "eval", "tests", "web")
+    files = [*REPO.glob("*.md"), *(path for folder in folders for path in (REPO / folder).rglob("*"))]
+    texts = [path.read_text(encoding="utf-8") for path in files if path.suffix in (".md", ".py", ".yaml")]
+    named = {name for text in texts for name in re.findall(r"`make ([a-z-]+)`", text)}
+    assert named
+    assert named - targets == set()
+
+
+def test_make_fuzz_plays_every_test_that_has_more_to_play():
+    [recipe] = re.findall(r"^fuzz:.*\n\t(.*)", (REPO / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    files = {path for path in recipe.split() if path.endswith(".py")}
+    machines = {
+        path.relative_to(REPO).as_posix()
+        for path in (REPO / "tests").rglob("test_*.py")
+        if "RuleBasedStateMachine" in path.read_text(encoding="utf-8") and path.name != "test_packaging.py"
+    }
+    assert machines <= files
+    assert "life" in recipe.partition(" -k ")[2]

@@ -76,7 +76,9 @@ def require_token(request: Request) -> None:
     if wait := sign_in.seconds_to_wait(client):
         raise HTTPException(429, f"Too many wrong tokens; try again in {wait} seconds", {"Retry-After": str(wait)})
     if not sign_in.accepts(client, given[len(_SCHEME) :].strip()):
-        _keep_audit(request, "sign_in", "", "unauthorized")
+        # Whoever guesses on must not fill the disk: the last that is noted says so.
+        if left := sign_in.failures_left_to_note():
+            _keep_audit(request, "sign_in", "" if left > 1 else "…", "unauthorized")
         raise HTTPException(401, "The token is wrong", {"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
@@ -222,8 +224,8 @@ def publish(request: Request, version: str) -> PublishResponse:
         found = next((one for one in publication.versions() if one.version == version), None)
         if found is None:
             raise StaffError("version_missing", "There is no version of that name")
-        served = chat_of(request).index.manifest
-        if (found.embedding_model, found.dimension) != (served.embedding_model, served.dimension):
+        served = request.app.state.chat and chat_of(request).index.manifest
+        if served and (found.embedding_model, found.dimension) != (served.embedding_model, served.dimension):
             raise StaffError("version_unusable", "This version was built by another embedding model; build anew")
         try:
             publication.publish_kept(version)
@@ -344,7 +346,7 @@ def _published(publication: Publication) -> str | None:
 
 
 def _served(request: Request) -> str:
-    return chat_of(request).index.manifest.version
+    return chat_of(request).index.manifest.version if request.app.state.chat else ""
 
 
 def _settings(request: Request) -> Settings:

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic import BaseModel
 
+from index.errors import IndexMissing
 from server.answer import Answer, AnswerBegun, AnswerEvent, AnswerSentence, Citation
 from server.chat import Chat
 from server.conversation import clean_question, printable
@@ -36,7 +37,13 @@ router = APIRouter(prefix="/api", responses={422: _PROBLEM, 503: _PROBLEM})
 
 
 def chat_of(request: Request) -> Chat:
-    """Return the chat of the running app. A request has one from its beginning to its end, whatever is published."""
+    """Return the chat of the running app. A request has one from its beginning to its end, whatever is published.
+
+    Raises:
+        IndexMissing: nothing has been published yet.
+    """
+    if request.app.state.chat is None:
+        raise IndexMissing("There is no index yet; the staff can build one")
     if not hasattr(request.state, "chat"):
         way = "completions" if request.url.path.startswith("/v1/") else "api" if _is_api(request) else "page"
         request.state.chat = ChatAtDesk(request.app.state.chat, request.app.state.desk, way)
@@ -87,7 +94,14 @@ def _events(request: Request, events: Iterator[AnswerEvent]) -> Iterator[bytes]:
                 case Answer():
                     yield _event("done", ChatResponse.of(event))
     except Exception as error:
-        yield _event("error", problem_of(error, request_id_of(request)))
+        yield _event("error", problem_in_stream(request, error))
+
+
+def problem_in_stream(request: Request, error: Exception) -> Problem:
+    """Return and count what ends a stream, which nobody else sees."""
+    problem = problem_of(error, request_id_of(request))
+    request.app.state.metrics.problems.labels(problem.code).inc()
+    return problem
 
 
 def _event(name: str, data: BaseModel) -> bytes:

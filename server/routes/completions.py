@@ -26,8 +26,7 @@ from server.answer import (
 )  # fmt: skip
 from server.chat import Chat
 from server.messages import LANGUAGES, message
-from server.problems import problem_of
-from server.routes.api import chat_of, request_id_of
+from server.routes.api import chat_of, problem_in_stream
 from server.routes.completion_schemas import (
     MODEL,
     AnnotationModel,
@@ -218,7 +217,7 @@ def _stream(request: Request, chunks: Iterator[Chunk]) -> Iterator[bytes]:
             yield format_sse_event(data_str=chunk.model_dump_json(exclude_unset=True))
         yield format_sse_event(data_str="[DONE]")
     except Exception as error:
-        response = error_response(problem_of(error, request_id_of(request)))
+        response = error_response(problem_in_stream(request, error))
         yield format_sse_event(data_str=bytes(response.body).decode())
 
 

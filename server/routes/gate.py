@@ -1,8 +1,8 @@
 """Who is let in: what every request passes before the app sees it, so that none takes more than its share.
 
 A body arrives whole, in bounded size and time, before anything is done for it. What asks, searches or opens a source is
-counted for its client. What asks or searches then waits in a short queue for one of a few slots, has a budget of time,
-and stops when its client goes away.
+counted for its client, waits in a short queue for one of a few slots, has a budget of time, and stops when its client
+goes away.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ UPLOADS = "/api/admin/documents/"
 _SENDING_SECONDS = 5.0
 _ASKING = {("POST", "/"), ("POST", "/api/chat"), ("POST", "/v1/chat/completions"), ("GET", "/api/search")}
 _COUNTED = _ASKING | {("POST", "/api/feedback"), ("POST", "/feedback")}
-_COUNTED_BELOW = ("/documents/", "/api/documents/")
+_SOURCES = ("/documents/", "/api/documents/")
 
 
 class Gate:
@@ -57,7 +57,7 @@ class Gate:
             await self.app(scope, receive, send)
             return
         messages = await _whole_body(receive)
-        if _asks(scope):
+        if _works(scope):
             await self._answer(scope, messages, receive, send)
         else:
             await self.app(scope, _replay(messages, receive), send)
@@ -97,12 +97,13 @@ class Gate:
             self._drain.ended_with(budget)
 
 
-def _asks(scope: Scope) -> bool:
-    return (scope["method"], scope["path"]) in _ASKING
+def _works(scope: Scope) -> bool:
+    # The list and the texts of long documents take as long as an answer.
+    return (scope["method"], scope["path"]) in _ASKING or f"{scope['path']}/".startswith(_SOURCES)
 
 
 def _is_counted(scope: Scope) -> bool:
-    return (scope["method"], scope["path"]) in _COUNTED or scope["path"].startswith(_COUNTED_BELOW)
+    return (scope["method"], scope["path"]) in _COUNTED or scope["path"].startswith(_SOURCES)
 
 
 async def _whole_body(receive: Receive) -> list[Message]:

@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from index.errors import QuestionError
 from index.scripts import written_language
 from server.answer import Answer
+from server.budget import check_budget
 from server.cited_text import Since, find_cited_text
 from server.conversation import MAX_QUESTION_CHARACTERS, asker_language
 from server.messages import LANGUAGES, LOCALES, catalogue, message
@@ -128,10 +129,12 @@ def source_page(
     span = (int(start), int(end)) if is_span else (0, 0)
     publication = request.app.state.publication
     cited = find_cited_text(publication, chat_of(request), doc_id, version, span if is_span else None)
+    check_budget()
     document = cited.document
     shown = {name: value for name, value in request.query_params.items() if name in ("embed", "lang", "theme")}
     can_be_marked = cited.since != Since.UNKNOWN and span[1] <= len(document.text)
     blocks = shown_blocks(document, *span) if can_be_marked else shown_blocks(document, 0, 0)
+    check_budget()
     return render(
         request,
         "document.html",
@@ -178,7 +181,8 @@ def render(
         "title": request.app.state.settings.title, "theme": "auto", "history_json": "[]",
         "site_lang": written_language(request.app.state.settings.title),
         "keeps_questions": request.app.state.settings.keep_questions,
-        "retention_days": request.app.state.settings.retention_days, "writes": chat_of(request).writer is not None,
+        "retention_days": request.app.state.settings.retention_days,
+        "writes": bool(request.app.state.chat and chat_of(request).writer),
     }  # fmt: skip
     response = _templates.TemplateResponse(request, template, page | values, status_code=status_code)
     if remembers_language and request.query_params.get("lang") == language:

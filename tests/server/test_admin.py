@@ -20,17 +20,21 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
+from index.build import build_index
 from index.errors import InputError
 from index.loaders import LOADERS, MAX_FILE_BYTES
 from index.publication import Publication
+from server import sign_in as sign_in_module
 from server.app import HEADERS, create_app
 from server.builds import BUILDS_KEPT, Builds, BuildState, Evaluation, Gate
+from server.chat import Models
 from server.messages import catalogue
 from server.routes import admin
 from server.routes.gate import MAX_BODY_BYTES
 from server.settings import Settings
-from server.sign_in import FAILURES_ALLOWED, WINDOW_SECONDS, SignIn
+from server.sign_in import FAILURES_ALLOWED, FAILURES_ALLOWED_IN_ALL, WINDOW_SECONDS, SignIn
 from server.storage import AskedQuestion, Feedback, Storage
+from tests.server.conftest import wait_for
 
 SESAME = "sesame-öffne-dich"
 SIGNED_IN = {"Authorization": f"Bearer {SESAME}".encode()}
@@ -140,6 +144,38 @@ def test_wrong_tokens_are_counted_for_each_client_and_forgotten_after_a_while():
     assert sign_in.accepts("a", SESAME.encode())
 
 
+def test_a_client_has_no_more_tries_for_all_the_addresses_of_its_network():
+    sign_in = SignIn(SESAME)
+    for number in range(FAILURES_ALLOWED):
+        assert not sign_in.accepts(f"2001:db8:0:1::{number:x}", b"guess")
+    assert sign_in.seconds_to_wait("2001:db8:0:1:ffff::") > 0
+    assert sign_in.seconds_to_wait("2001:db8:0:2::1") == 0
+
+
+def test_all_clients_together_have_so_many_tries_and_the_staff_get_in_meanwhile():
+    now = 0.0
+    sign_in = SignIn(SESAME, clock=lambda: now)
+    assert sign_in.accepts("192.0.2.1", SESAME.encode())
+    for number in range(FAILURES_ALLOWED_IN_ALL):
+        assert sign_in.seconds_to_wait(f"10.0.0.{number}") == 0
+        assert not sign_in.accepts(f"10.0.0.{number}", b"guess")
+    assert sign_in.seconds_to_wait("10.0.1.1") == WINDOW_SECONDS + 1
+    assert sign_in.seconds_to_wait("192.0.2.1") == 0
+    now = WINDOW_SECONDS + 1
+    assert sign_in.seconds_to_wait("10.0.1.1") == 0
+
+
+def test_wrong_tokens_without_end_do_not_fill_the_audit_log(staff, monkeypatch):
+    monkeypatch.setattr(sign_in_module, "FAILURES_NOTED_A_DAY", 3)
+    before = audit(staff)
+    for _ in range(FAILURES_ALLOWED):
+        assert code_of(staff.get("/api/admin/versions", headers={"Authorization": "Bearer guess"}))[0] == 401
+    staff.app.state.sign_in = SignIn(SESAME)
+    wrong = ("sign_in", "", "unauthorized")
+    noted = audit(staff)
+    assert noted[: len(noted) - len(before)] == [("sign_in", "…", "unauthorized"), wrong, wrong]
+
+
 def test_the_page_holds_nothing_of_the_agency_and_is_not_kept(staff, doc_id):
     page = staff.get("/admin", headers={"Authorization": ""})
     assert page.status_code == 200
@@ -167,6 +203,31 @@ def test_the_page_holds_nothing_that_the_policy_blocks(staff):
 def test_the_token_is_not_shown(staff_settings):
     assert "sesame" not in json.dumps(staff_settings.shown()) + repr(staff_settings)
     assert "MUNDAP_ADMIN_TOKEN" not in staff_settings.environment()
+
+
+def test_staff_make_the_first_index_of_a_server_that_began_without(
+    staff_settings, tmp_path, embedder, folder, monkeypatch, chat
+):
+    monkeypatch.setattr("server.app.load_models", lambda settings: Models(embedder))
+    fresh = staff_settings.model_copy(update={"data_dir": tmp_path / "fresh"})
+    (name,) = files_in(folder)
+    document = (folder / name).read_bytes()
+    (folder / name).unlink()
+    app = create_app(fresh)
+    with TestClient(app, headers=SIGNED_IN, raise_server_exceptions=False) as staff:
+        assert code_of(staff.get("/readyz")) == (503, "index_unavailable")
+        assert code_of(staff.post("/api/chat", json={"question": "APEC?"})) == (503, "index_unavailable")
+        page = staff.get("/", headers={"Accept": "text/html"})
+        assert (page.status_code, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert staff.get("/healthz").status_code == staff.get("/metrics").status_code == 200
+        assert staff.get("/admin").status_code == 200
+        assert staff.get("/api/admin/versions").json() == {"versions": [], "published": None, "served": ""}
+        assert staff.put(f"/api/admin/documents/{quote(name)}", content=document).status_code == 200
+        assert staff.get("/api/admin/documents").json()["served"] == ""
+        build_index(folder, Publication(fresh.data_dir), embedder)
+        wait_for(lambda: staff.get("/readyz").status_code == 200, PATIENCE_SECONDS)
+        assert staff.post("/api/chat", json={"question": "APEC은 언제 창설되었나요?"}).status_code == 200
+        assert staff.get("/api/admin/versions").json()["served"] != ""
 
 
 # ----- documents

@@ -136,6 +136,8 @@ def test_the_same_question_is_answered_once_and_each_answer_has_an_id_of_its_own
     assert {name: first[name] for name in same} == {name: second[name] for name in same}
     assert second["timings_ms"]["search"] == 0
     assert values(client)["mundap_cache_total", ("result", "hit")] == 1
+    assert values(client)["mundap_answer_seconds_count", ("stage", "search")] == 1
+    assert values(client)["mundap_answer_seconds_count", ("stage", "total")] == 2
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,10 @@ def test_everything_that_goes_on_is_counted(client, chat):
         dict(labels)["status"]: value for (name, *labels), value in counted.items() if name == "mundap_answers_total"
     }
     assert by_status.keys() >= {"answered", "not_found", "smalltalk"}
-    assert counted["mundap_answer_seconds_count", ("stage", "search")] == 4
+    # Small talk is answered without a search.
+    assert counted["mundap_answer_seconds_count", ("stage", "search")] == 3
+    assert counted["mundap_answer_seconds_count", ("stage", "answer")] == 3
+    assert counted["mundap_answer_seconds_count", ("stage", "total")] == 4
     assert counted["mundap_feedback_total", ("helpful", "true")] == 1
     assert counted["mundap_masked_total", ("kind", "phone")] == 1
     assert counted["mundap_working",] == counted["mundap_waiting",] == 0
@@ -246,13 +251,33 @@ def test_a_server_that_can_not_search_is_not_ready_until_it_can(client, chat, mo
     def fail(*arguments):
         raise OSError("the disk is gone: /srv/secret")
 
+    assert values(client)["mundap_ready",] == 1
+    client.app.state.try_again_at = 0.0
     with monkeypatch.context() as broken:
         broken.setattr(type(chat.retriever), "search", fail)
         response = client.get("/readyz")
         check_problem(response, 503, "index_unavailable")
         assert "secret" not in response.text
         assert client.get("/healthz").status_code == 200
+        counted = values(client)
+        assert counted["mundap_ready",] == 0
+        assert counted["mundap_problems_total", ("code", "index_unavailable")] == 1
     assert client.get("/readyz").json()["status"] == "ok"
+    assert values(client)["mundap_ready",] == 1
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
+def test_what_ends_a_stream_is_counted(client, monkeypatch, path):
+    def fail(*arguments):
+        raise RuntimeError("what happened")
+        yield
+
+    monkeypatch.setattr(Chat, "answer_events", fail)
+    body = {"question": "APEC?"} if path == "/api/chat" else {
+        "model": "mundap", "stream": True, "messages": [{"role": "user", "content": "APEC?"}],
+    }  # fmt: skip
+    client.post(path, json=body, headers={"Accept": "text/event-stream"})
+    assert values(client)["mundap_problems_total", ("code", "internal_error")] == 1
 
 
 def test_a_server_that_ends_is_not_ready(client):

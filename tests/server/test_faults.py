@@ -80,8 +80,10 @@ def test_a_pointer_that_is_damaged_is_told_and_answers_go_on_until_it_is_whole_a
                 pointer.write_bytes(content)
             wait_for(lambda: client.get("/readyz").json()["problems"] == ["published_index"])
             assert ask(client).json()["status"] == "answered"
+            wait_for(lambda: values(client)["mundap_index_behind",] == 1)
             pointer.write_bytes(whole)
             wait_for(lambda: client.get("/readyz").json()["status"] == "ok")
+            wait_for(lambda: values(client)["mundap_index_behind",] == 0)
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from limits.aio.storage import MemoryStorage
 
 from index.errors import Refused
 from server import listening as listening_module
@@ -85,6 +87,30 @@ def test_clients_behind_a_trusted_proxy_are_counted_one_by_one(settings, chat):
             headers = {"X-Forwarded-For": f"198.51.100.{number}"}
             assert client.post("/api/chat", json=HELLO, headers=headers).status_code == 200
         assert client.post("/api/chat", json=HELLO, headers=headers).status_code == 429
+
+
+def test_a_salt_that_redis_evicted_at_once_is_made_anew(monkeypatch):
+    class Redis:
+        kept: bytes | None = None
+
+        async def set(self, *given, **named):
+            pass
+
+        async def get(self, key):
+            return self.kept
+
+    redis, shared = Redis(), MemoryStorage()
+    shared.bridge = SimpleNamespace(get_connection=lambda: redis)
+    now, failures = 0.0, []
+    limiter = RateLimiter(parse_rates("1/hour"), MemoryStorage(), lambda: now, lambda: failures.append(1))
+    limiter._shared = shared
+    asyncio.run(limiter.admit("203.0.113.5"))
+    assert failures == [1]
+    redis.kept, now = b"salt", 60.0
+    asyncio.run(limiter.admit("203.0.113.5"))
+    with pytest.raises(Refused):
+        asyncio.run(limiter.admit("203.0.113.5"))
+    assert failures == [1]
 
 
 def test_a_name_says_nothing_of_an_address_and_is_another_with_another_salt():
@@ -268,6 +294,38 @@ def test_more_than_there_are_slots_and_places_get_503_and_health_is_told_all_the
         for thread in threads:
             thread.join(30)
     assert sorted(status for status, _, _ in results) == [200] * 3 + [503] * 5
+
+
+@pytest.mark.parametrize("path", ["/documents/{}", "/api/documents/{}"])
+def test_sources_wait_for_a_slot_too_and_have_a_budget(settings, chat, doc_id, monkeypatch, path):
+    go = threading.Event()
+    document = Chat.document
+
+    def slow(self, doc_id):
+        while not go.wait(0.02):
+            check_budget()
+        return document(self, doc_id)
+
+    monkeypatch.setattr(Chat, "document", slow)
+    changed = settings.model_copy(update={"concurrency": 1, "queue": 0, "time_budget_seconds": 1})
+    with listening(create_app(changed, chat), changed) as (_, address):
+        url = address + path.format(doc_id)
+        waiting = []
+        thread = threading.Thread(target=lambda: waiting.append(httpx.get(url, timeout=30)))
+        thread.start()
+        codes = set()
+
+        def is_refused():
+            response = httpx.get(url, timeout=30)
+            codes.add((response.status_code, response.json()["code"]))
+            return (503, "busy") in codes
+
+        wait_for(is_refused)
+        thread.join(30)
+        codes.add((waiting[0].status_code, waiting[0].json()["code"]))
+        assert codes == {(503, "busy"), (503, "timed_out")}
+        go.set()
+        assert httpx.get(url, timeout=30).status_code == 200
 
 
 # ----- time, and clients that go away --------------------------------------------------------------------------------

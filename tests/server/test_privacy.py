@@ -22,6 +22,13 @@ from server.privacy import mask
         # Written to get by: full-width digits, and spaces that take no room.
         ("전화 ０１０－１２３４－５６７８", "전화 [전화번호]", ("phone",)),
         ("전화 010-12\u200b34-5678", "전화 [전화번호]", ("phone",)),
+        ("홍길동@naver.com으로 주세요", "[이메일]으로 주세요", ("email",)),
+        ("hong@예시.한국 으로", "[이메일] 으로", ("email",)),
+        ("전화 010_1234_5678", "전화 [전화번호]", ("phone",)),
+        ("전화 010/1234/5678번", "전화 [전화번호]번", ("phone",)),
+        ("여권 m12345678을 잃어버렸어요", "여권 [여권번호]을 잃어버렸어요", ("passport",)),
+        ("900101-1******입니다", "[주민등록번호]입니다", ("resident_number",)),
+        ("900101-1234***, 010_1234_5678", "[주민등록번호], [전화번호]", ("phone", "resident_number")),
         (
             "010-1234-5678 또는 hong@example.com, 카드 4111 1111 1111 1111",
             "[전화번호] 또는 [이메일], 카드 [카드번호]",
@@ -44,6 +51,9 @@ def test_personal_data_is_masked(text, masked, kinds):
         "예산 1,234,567,890원은 어디에 쓰이나요?",
         "카드 4111-1111-1111-1112 결제",  # the check digit is wrong
         "What is the fee for 2025-2026?",
+        "@agency 계정은 무엇인가요?",
+        "예산은 2025/10/29 기준 010101-1개인가요?",
+        "form12345678 서식은 어디에 있나요?",
         "",
     ],
 )
@@ -51,7 +61,7 @@ def test_what_questions_are_full_of_stays(text):
     assert mask(text).text == text
 
 
-@given(st.text(alphabet="0123456789- 가@.a\u200b０", max_size=500))
+@given(st.text(alphabet="0123456789- 가@.a\u200b０_/*m", max_size=500))
 def test_nothing_is_too_slow_and_what_is_masked_stays_masked(text):
     started = time.perf_counter()
     once = mask(text)

@@ -9,9 +9,10 @@ from contextlib import contextmanager, suppress
 import httpx
 import pytest
 
-from index.errors import TransientError
+from index.errors import InputError, TransientError
 from server import cli
 from server.routes.gate import MAX_BODY_BYTES
+from tests.conftest import REPO
 from tests.server.test_cli import check_failed
 
 # For a busy machine, where each worker loads the models by itself.
@@ -69,7 +70,40 @@ def test_a_start_with_an_index_answers_prints_one_line_and_ends_when_asked_to(da
         server.send_signal(signal.SIGTERM)
         output = server.communicate(timeout=PATIENCE_SECONDS)[0]
     assert server.returncode == 0
-    assert output.strip() == f"Mundap answers at http://127.0.0.1:{free_port}"
+    assert output.strip() == f"Mundap is starting and will answer at http://127.0.0.1:{free_port}"
+
+
+@pytest.mark.parametrize("pause", [0, 0.5, 3])
+def test_workers_that_are_asked_to_end_while_they_start_end_and_leave_nothing(
+    data_dir, settings, free_port, tmp_path, pause
+):
+    (tmp_path / "tmp").mkdir()
+    environment = os.environ | {
+        "MUNDAP_DATA_DIR": str(data_dir), "MUNDAP_SOURCE_DIR": str(settings.source_dir), "PYTHONPATH": ".",
+        "TMPDIR": str(tmp_path / "tmp"),
+    }  # fmt: skip
+    # Not installed: the code is found where it was started, also when it begins anew.
+    command = [sys.executable, "-m", "server.cli", "serve", "--port", str(free_port), "--workers", "2"]
+    with subprocess.Popen(
+        command, env=environment, cwd=REPO, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True
+    ) as server:
+        try:
+            assert server.stderr.readline().startswith("Mundap is starting")
+            time.sleep(pause)
+            server.send_signal(signal.SIGTERM)
+            said = server.communicate(timeout=PATIENCE_SECONDS)[1]
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+    assert (server.returncode, said) == (0, "")
+    assert list((tmp_path / "tmp").glob("mundap-metrics-*")) == []
+
+
+def test_workers_that_can_not_be_started_are_told(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/none/python")
+    with pytest.raises(InputError, match=r"The workers can't be started: /none/python .*No such file"):
+        cli._begin_anew(["serve"])
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_an_address_that_is_taken_is_told_before_anything_is_loaded(mundap):
@@ -106,6 +140,38 @@ def test_every_setting_that_is_wrong_is_told_at_once(mundap, monkeypatch):
     check_failed(run, 2)
     for name in wrong:
         assert f"MUNDAP_{name}:" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("MUNDAP_LLM_BASE_URL", "MUNDAP_LLM_API_KEY"), ("MUNDAP_TRACES_URL", "OTEL_EXPORTER_OTLP_HEADERS")],
+)
+def test_an_address_with_a_password_in_it_is_refused_and_not_shown(mundap, monkeypatch, name, instead):
+    monkeypatch.setenv("MUNDAP_LLM_MODEL", "model")
+    monkeypatch.setenv("MUNDAP_LLM_BASE_URL", "http://127.0.0.1:8080/v1")
+    monkeypatch.setenv(name, "https://user:s3cret@example.com/v1")
+    run = mundap("settings")
+    assert run.returncode == 2
+    assert f"{name}: it must hold no user and no password" in run.stderr
+    assert instead in run.stderr
+    assert "s3cret" not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_with_a_token_a_start_without_documents_lets_the_staff_bring_them(mundap, monkeypatch, tmp_path, is_there):
+    served = []
+    monkeypatch.setattr("uvicorn.run", lambda app, **options: served.append(app))
+    monkeypatch.setenv("MUNDAP_DATA_DIR", str(tmp_path / "new"))
+    monkeypatch.setenv("MUNDAP_SOURCE_DIR", str(tmp_path / "documents"))
+    if is_there:
+        (tmp_path / "documents").mkdir()
+    check_failed(mundap("serve"), 3)
+    assert served == []
+    monkeypatch.setenv("MUNDAP_ADMIN_TOKEN", "a token that is long enough")
+    run = mundap("serve")
+    assert (run.returncode, len(served)) == (0, 1)
+    assert "there is no index yet, the staff can build one at /admin" in run.stderr
+    assert (tmp_path / "documents").is_dir()
 
 
 def test_where_the_documents_can_not_be_read_now_what_was_published_is_served(

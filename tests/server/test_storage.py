@@ -131,6 +131,46 @@ def test_a_question_is_kept_once_however_often_it_is_written(storage):
     assert storage.questions_page(0, 10)[1] == 3
 
 
+def test_texts_that_grow_when_they_are_made_printable_are_cut_to_what_fits(storage):
+    storage.keep_feedback(Feedback("a" * 32, helpful=True, comment="שּׁ" * 1_000, question="שּׁ" * 500))
+    storage.keep_questions([asked(1, question="שּׁ" * 500)])
+    [kept] = storage.feedback()
+    assert (len(kept.comment), len(kept.question)) == (1_000, 500)
+
+
+def test_what_is_wrong_with_one_row_stops_no_other(storage, monkeypatch):
+    # Neither database takes nothing for a text.
+    with pytest.raises(StorageError):
+        storage.keep_feedback(Feedback("a" * 32, helpful=True, comment=None))
+    storage.keep_audit("build", "", "done")
+    monkeypatch.setattr(storage_module, "_fitting", lambda table, row: row)
+    if storage._engine.dialect.name == "postgresql":
+        with pytest.raises(StorageError):
+            storage.keep_feedback(Feedback("a" * 32, helpful=True, comment="x" * 1_001))
+    storage.keep_audit("build", "", "done")
+    assert storage.audit_page(0, 10)[1] == 2
+
+
+def test_feedback_on_one_answer_that_comes_twice_at_once_is_kept_once(storage):
+    storage.keep_audit("build", "", "done")
+    failures = []
+
+    def keep(number):
+        try:
+            for _ in range(20):
+                storage.keep_feedback(Feedback("a" * 32, helpful=True, comment=str(number)))
+        except StorageError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=keep, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(storage.feedback()) == 1
+
+
 def test_what_is_older_than_the_retention_is_removed_and_what_staff_did_stays(storage):
     storage.keep_questions([asked(1, days_ago=91), asked(2, days_ago=89)])
     storage.keep_feedback(Feedback("a" * 32, helpful=True))
@@ -234,16 +274,8 @@ def test_sqlite_can_be_read_while_it_is_written(tmp_path):
 
 @pytest.fixture
 def log(storage):
-    counted = {"failures": 0, "lost": 0}
-
-    def failed():
-        counted["failures"] += 1
-
-    def lost(count):
-        counted["lost"] += count
-
-    log = QuestionLog(storage, 90, on_failure=failed, on_lost=lost)
-    log.counted = counted
+    log = QuestionLog(storage, 90, on_lost=lambda count: lost.append(count))
+    log.lost = lost = []
     return log
 
 
@@ -255,7 +287,8 @@ def test_noted_questions_are_written_by_and_by_and_at_the_end(log, storage, monk
     log.note(asked(2))
     log.stop()
     assert storage.questions_page(0, 10)[1] == 2
-    assert log.counted == {"failures": 0, "lost": 0}
+    assert log.lost == []
+    assert not storage.is_failing
 
 
 def test_a_database_that_goes_and_comes_back_costs_no_question(free_port):
@@ -267,12 +300,12 @@ def test_a_database_that_goes_and_comes_back_costs_no_question(free_port):
             assert log.write()
         log.note(asked(2))
         assert not log.write()
-        assert log.is_failing
+        assert storage.is_failing
         with pytest.raises(StorageError, match="try again later"):
             storage.keep_feedback(Feedback("b" * 32, helpful=True))
         with postgres_at(folder, free_port):
             wait_for(log.write)
-            assert not log.is_failing
+            assert not storage.is_failing
             assert ids(storage.questions_page(0, 10)[0]) == [2, 1]
             storage.close()
 
@@ -325,6 +358,32 @@ def test_while_nothing_can_be_written_the_oldest_questions_are_lost_and_counted(
     log.start()
     log.stop()
     assert lost == [1, 1, 3]
+
+
+def test_a_failure_is_counted_and_told_until_something_was_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage_module, "TRY_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(question_log, "WRITE_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(question_log, "PROBE_EVERY_SECONDS", 0.05)
+    (tmp_path / "file").write_text("no folder")
+    failures = []
+    storage = Storage(f"sqlite:///{tmp_path / 'file' / 'x.sqlite'}", lambda: failures.append(1))
+    with pytest.raises(StorageError):
+        storage.keep_feedback(Feedback("a" * 32, helpful=True))
+    with pytest.raises(StorageError):
+        storage.keep_audit("build", "", "done")
+    assert len(failures) == 2
+    log = QuestionLog(storage, 90)
+    # There is nothing to write, which says nothing of the database.
+    assert log.write()
+    assert storage.is_failing
+    (tmp_path / "file").unlink()
+    log.start()
+    wait_for(lambda: not storage.is_failing)
+    # And the other way round: nobody has to ask for a loss to be told.
+    shutil.rmtree(tmp_path / "file")
+    (tmp_path / "file").write_text("no folder")
+    wait_for(lambda: storage.is_failing)
+    log.stop()
 
 
 def test_a_log_that_keeps_no_questions_keeps_none(storage):

@@ -42,8 +42,11 @@ def collector():
     thread.join()
 
 
-def traced(settings, address):
-    return settings.model_copy(update={"traces_url": address})
+BEGUN = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+def traced(settings, address, **changed):
+    return settings.model_copy(update={"traces_url": address} | changed)
 
 
 def spans_of(bodies):
@@ -58,8 +61,9 @@ def values(span):
 @pytest.mark.parametrize("ask", ["at once", "as a stream"])
 def test_an_answer_is_one_span_with_one_for_each_stage(settings, chat, ask):
     with collector() as (address, got):
-        with TestClient(create_app(traced(settings, address), chat)) as client:
-            headers = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+        app = create_app(traced(settings, address, trusted_proxies="192.0.2.1"), chat)
+        with TestClient(app, client=("192.0.2.1", 50_000)) as client:
+            headers = {"traceparent": BEGUN, "tracestate": "vendor=content", "X-Forwarded-For": "203.0.113.5"}
             request_id = None
             if ask == "at once":
                 response = client.post("/api/chat", json={"question": ANSWERED}, headers=headers)
@@ -79,10 +83,46 @@ def test_an_answer_is_one_span_with_one_for_each_stage(settings, chat, ask):
     assert values(stages["answer"]) == {"mundap.status": "answered", "mundap.mode": "extractive"}
     assert stages["search"].start_time_unix_nano == stages["embed"].end_time_unix_nano
     assert request.start_time_unix_nano <= stages["embed"].start_time_unix_nano
+    assert {span.trace_state for span in spans} == {""}
     if request_id:
         assert values(request)["mundap.request_id"] == request_id
         # It goes on with what a proxy has begun.
         assert (request.trace_id.hex(), request.parent_span_id.hex()) == ("a" * 32, "b" * 16)
+
+
+@pytest.mark.parametrize("proxies", ["", "192.0.2.1"])
+def test_a_client_has_no_say_in_the_trace_of_its_request(settings, chat, proxies):
+    with collector() as (address, got):
+        app = create_app(traced(settings, address, trusted_proxies=proxies), chat)
+        with TestClient(app, client=("203.0.113.5", 50_000)) as client:
+            # The first wants to be left out.
+            for begun in (f"{BEGUN[:-2]}00", BEGUN):
+                client.get("/healthz", headers={"traceparent": begun, "tracestate": "vendor=content"})
+    spans = spans_of(got)
+    assert [span.name for span in spans] == ["GET /healthz"] * 2
+    assert all(span.trace_id.hex() != "a" * 32 and not span.parent_span_id for span in spans)
+    assert {span.trace_state for span in spans} == {""}
+
+
+def test_a_remembered_answer_has_no_stages_that_did_not_run(settings, chat):
+    with collector() as (address, got), TestClient(create_app(traced(settings, address), chat)) as client:
+        for _ in range(2):
+            client.post("/api/chat", json={"question": ANSWERED})
+        client.post("/api/chat", json={"question": "안녕하세요"})
+    assert sorted(span.name for span in spans_of(got)) == ["POST /api/chat"] * 3 + ["answer", "embed", "search"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("OTEL_SERVICE_NAME", "portal"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=portal")]
+)
+def test_the_variables_of_opentelemetry_name_the_service(settings, chat, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with collector() as (address, got), TestClient(create_app(traced(settings, address), chat)) as client:
+        client.get("/healthz")
+    [resource] = ExportTraceServiceRequest.FromString(got[0]).resource_spans
+    said = {one.key: one.value.string_value for one in resource.resource.attributes}
+    assert said["service.name"] == "portal"
+    assert said["service.version"]
 
 
 def test_spans_tell_nothing_of_who_asked_or_what(settings, chat):

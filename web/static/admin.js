@@ -572,7 +572,7 @@ async function loadVersions() {
   if (!reply) return;
   versions = reply.versions;
   served = reply.served;
-  const label = (key, version) => el("span", {}, `${t(key)} `, el("b", {}, version ?? "–"));
+  const label = (key, version) => el("span", {}, `${t(key)} `, el("b", {}, version || "–"));
   const now = [label("admin.served", reply.served)];
   if (reply.published !== reply.served) now.push(label("admin.published", reply.published));
   byId("now").replaceChildren(...now);
