@@ -24,8 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from index.errors import MundapError, Refused
-from index.publication import Publication
+from index.errors import EngineUnavailable, MundapError, Refused
 from server.builds import Builds
 from server.chat import Chat, create_chat
 from server.desk import Desk
@@ -95,7 +94,7 @@ def create_app(settings: Settings | None = None, chat: Chat | None = None) -> Fa
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
         app.state.chat = chat or create_chat(settings)
-        app.state.publication = Publication(settings.data_dir, settings.versions_kept)
+        app.state.publication = settings.publication()
         app.state.storage = Storage(settings.database)
         app.state.builds = Builds(settings.data_dir)
         app.state.sign_in = SignIn(token)
@@ -269,7 +268,8 @@ _PAGE_TEXTS = {
 def _on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, Refused):
         request.app.state.metrics.refused.labels(error.code).inc()
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Refused) and error.retry_after else None
+    retry_after = error.retry_after if isinstance(error, (Refused, EngineUnavailable)) else None
+    headers = {"Retry-After": str(retry_after)} if retry_after else None
     return _respond(request, problem_of(error, request_id_of(request)), headers)
 
 
