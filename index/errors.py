@@ -16,7 +16,8 @@ MundapError
 └── PublishedIndexError   the published index can't be used
     ├── IndexMissing      nothing has been published yet
     ├── IndexDamaged      a file is gone or differs from its digest
-    └── IndexMismatch     it was built by another model or another format
+    ├── IndexMismatch     it was built by another model or another format, or for another engine
+    └── EngineUnavailable the server that holds it can't be reached, or takes too long
 """
 
 
@@ -115,4 +116,13 @@ class IndexDamaged(PublishedIndexError):
 
 
 class IndexMismatch(PublishedIndexError):
-    """The published version was built by another model or in another format."""
+    """The published version was built by another model, in another format or for another engine."""
+
+
+class EngineUnavailable(PublishedIndexError):
+    """The server that holds vectors and terms can't be reached, refuses, or takes too long; it may pass.
+
+    `retry_after` is when to try again, in seconds.
+    """
+
+    retry_after = 5

@@ -1,9 +1,10 @@
-"""The lexical index: BM25 over search terms, in tantivy."""
+"""The lexical index: BM25 over search terms; here in tantivy, in files of the version."""
 
 import math
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import tantivy
 
@@ -20,8 +21,43 @@ _WRITER_MEMORY = 64_000_000
 _MAX_QUERY_TERMS = 64
 
 
+class LexicalStore(Protocol):
+    """Searches the passages of one version by their terms. Safe to use from several threads.
+
+    Scores are BM25's with k1 = 1.2 and b = 0.75, idf as in `idf_of`, over terms made by `morphemes`. What is kept in a
+    server raises `EngineUnavailable` where it can't be reached, or takes too long.
+    """
+
+    def __len__(self) -> int:
+        """Return how many passages there are."""
+        ...
+
+    def idf(self, term: str) -> float:
+        """Return BM25's weight of `term`; see `idf_of`."""
+        ...
+
+    def passages_with(self, term: str) -> int:
+        """Return how many passages hold `term`."""
+        ...
+
+    def search(self, terms: list[str], top_k: int) -> dict[int, float]:
+        """Return ordinal → BM25 score of the best `top_k` passages that hold any of `terms`, best first."""
+        ...
+
+
+def idf_of(passages: int, count: int) -> float:
+    """Return ln(1 + (N - n + 0.5) / (n + 0.5)), BM25's weight of a term that n of N passages hold."""
+    return math.log(1 + (passages - count + 0.5) / (count + 0.5))
+
+
+def rarest_terms(terms: list[str], store: LexicalStore) -> list[str]:
+    """Return those of the question's `terms` that `store` knows, each once, rarest first, at most 64."""
+    known = {term for term in terms if store.passages_with(term)}
+    return sorted(known, key=lambda term: (-store.idf(term), term))[:_MAX_QUERY_TERMS]
+
+
 class Bm25Store:
-    """BM25 with k1 = 1.2 and b = 0.75 as Lucene and tantivy define it, over terms made by `morphemes`."""
+    """BM25 with k1 = 1.2 and b = 0.75 as Lucene and tantivy define it; tantivy rounds the length of a passage."""
 
     def __init__(self, index: tantivy.Index) -> None:
         self._schema = index.schema
@@ -67,9 +103,8 @@ class Bm25Store:
         return int(self._searcher.num_docs)
 
     def idf(self, term: str) -> float:
-        """Return ln(1 + (N - n + 0.5) / (n + 0.5)), BM25's weight of a term that n of N passages hold."""
-        count = self.passages_with(term)
-        return math.log(1 + (len(self) - count + 0.5) / (count + 0.5))
+        """Return BM25's weight of `term`; see `idf_of`."""
+        return idf_of(len(self), self.passages_with(term))
 
     def passages_with(self, term: str) -> int:
         """Return how many passages hold `term`."""
@@ -77,12 +112,11 @@ class Bm25Store:
 
     def search(self, terms: list[str], top_k: int) -> dict[int, float]:
         """Return ordinal → BM25 score of the best `top_k` passages that hold any of `terms`, best first."""
-        known = sorted({term for term in terms if self.passages_with(term)}, key=lambda term: (-self.idf(term), term))
+        known = rarest_terms(terms, self)
         if not known:
             return {}
         clauses = [
-            (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, _TERMS, term, "freq"))
-            for term in known[:_MAX_QUERY_TERMS]
+            (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, _TERMS, term, "freq")) for term in known
         ]
         found = self._searcher.search(tantivy.Query.boolean_query(clauses), limit=top_k, count=False)
         ordinals = self._searcher.fast_field_values(_ORDINAL, [address for _, address in found.hits])

@@ -3,6 +3,7 @@
 <data>/index/versions/<version>/    one folder a version, never changed after it is written
 <data>/index/current                the name of the published version; replaced by one atomic rename
 <data>/index/held                   the names of versions that were built and never published, one a line
+<data>/index/installation           what tells the versions of this folder from others in a server that several share
 <data>/index/cache.sqlite           what earlier builds worked out; see build_cache.py
 <data>/index/digests.json           the digests of files that were read and not touched since; see digests.py
 <data>/index/lock                   held while a version is built or published
@@ -14,11 +15,13 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,18 +29,29 @@ from typing import Any
 import numpy as np
 
 from index.corpus import Corpus
-from index.dense import FaissStore
+from index.dense import DenseStore
 from index.digests import DigestRecord, file_digest
 from index.documents import Document
 from index.embedding import Embedder
-from index.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, InputError, PublishedIndexError
-from index.lexical import LOCK_SUFFIX, Bm25Store
+from index.engine import EMBEDDED, EmbeddedEngine, Engine, Stored
+from index.errors import (
+    EngineUnavailable,
+    IndexBusy,
+    IndexDamaged,
+    IndexMismatch,
+    IndexMissing,
+    InputError,
+    PublishedIndexError,
+)
+from index.lexical import LOCK_SUFFIX, LexicalStore
 
 FORMAT = 4
 MANIFEST = "manifest.json"
 VERSIONS_KEPT = 5
 _LEFT_OVERS = ".*"
 _REBUILD = "run: mundap index build"
+_INSTALLATION = re.compile(r"[0-9a-f]{8}")
+_STORE_NAME = re.compile(r"mundap_[0-9a-f]{8}_\d{8}t\d{9}z_[0-9a-f]{8}|")
 
 Span = tuple[int, int]
 """`[start, end)` of a document's text, in code points."""
@@ -65,7 +79,7 @@ class Manifest:
     `inputs` is the digest of everything that the version was made from: an equal one needs no new build.
     `skipped` maps each source file that was left out to the reason. `suggestions` are there to be shown to askers.
     `revised` maps each name that had another text in an earlier version to the spans that could be cited then, as now,
-    and hold something else now.
+    and hold something else now. `stored` is where its vectors and terms are.
     """
 
     version: str
@@ -83,6 +97,7 @@ class Manifest:
     files: dict[str, str]
     suggestions: tuple[Suggestion, ...] = ()
     revised: dict[str, tuple[Span, ...]] = field(default_factory=dict)
+    stored: Stored = field(default_factory=Stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +106,25 @@ class PublishedIndex:
 
     manifest: Manifest
     corpus: Corpus
-    dense: FaissStore
-    lexical: Bm25Store
+    dense: DenseStore
+    lexical: LexicalStore
 
 
 class Publication:
-    """The versions below one data directory. Of whole ones `versions_kept` stay, the published one among them."""
+    """The versions below one data directory. Of whole ones `versions_kept` stay, the published one among them.
 
-    def __init__(self, data_dir: Path, versions_kept: int = VERSIONS_KEPT) -> None:
+    Their vectors and terms are kept by `engine`, in their folders unless it is another.
+    """
+
+    def __init__(self, data_dir: Path, versions_kept: int = VERSIONS_KEPT, engine: Engine | None = None) -> None:
         self.folder = data_dir / "index"
+        self.engine = engine or EmbeddedEngine()
         self._versions_kept = versions_kept
         self._versions = self.folder / "versions"
         self._current = self.folder / "current"
         self._settled = self.folder / "settled"
         self._held = self.folder / "held"
+        self._installation = self.folder / "installation"
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -129,6 +149,7 @@ class Publication:
 
         Raises:
             InputError: another process is building, or the data directory can't be written.
+            EngineUnavailable: the server that is to hold the version can't be used.
         """
         with self._locked():
             self._clear_left_overs()
@@ -139,6 +160,23 @@ class Publication:
                 yield aside
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
+                with suppress(EngineUnavailable):
+                    self._clear_engine()
+
+    def store_name(self, version: str) -> str:
+        """Return the name that a version of this folder has in a server that several share, "" where there is none.
+
+        Raises:
+            InputError: the data directory can't be written.
+        """
+        if self.engine.kind == EMBEDDED:
+            return ""
+        installation = self._read_installation()
+        if not installation:
+            installation = secrets.token_hex(4)
+            with writing_files(self.folder):
+                self._replace(self._installation, installation)
+        return f"mundap_{installation}_{version.lower().replace('-', '_')}"
 
     def publish(self, aside: Path, manifest: Manifest, hold: bool = False) -> None:
         """Give the version written in `aside` its name and, unless it is only to be held, make it the current one.
@@ -162,7 +200,7 @@ class Publication:
             aside.rename(self._versions / manifest.version)
             _sync(self._versions)
             if not hold:
-                self._point_to(manifest.version)
+                self._point_to(manifest)
         self._thin_out({manifest.version, before})
 
     def clear_up(self) -> None:
@@ -170,14 +208,27 @@ class Publication:
         try:
             with self._locked():
                 self._clear_left_overs()
-        except InputError:
+        except (InputError, EngineUnavailable):
             return
 
     def _clear_left_overs(self) -> None:
+        self._clear_engine()
         for left_over in self._versions.glob(_LEFT_OVERS):
             shutil.rmtree(left_over, ignore_errors=True)
         for half_written in self.folder.glob("*.new"):
             half_written.unlink(missing_ok=True)
+
+    def _clear_engine(self) -> None:
+        """Let the engine drop what no folder of a version belongs to."""
+        if installation := self._read_installation():
+            self.engine.keep_only(f"mundap_{installation}_", {self.store_name(name) for name in self._names()})
+
+    def _read_installation(self) -> str:
+        try:
+            found = _INSTALLATION.match(self._installation.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return found.group() if found else ""
 
     def _thin_out(self, staying: set[str | None]) -> None:
         """Remove all but `staying` and as many of the newest as are still to be kept."""
@@ -275,7 +326,10 @@ class Publication:
             revised = {
                 name: tuple((start, end) for start, end in spans) for name, spans in values.pop("revised", {}).items()
             }
-            return Manifest(**values, suggestions=suggestions, revised=revised)
+            stored = Stored(**values.pop("stored", {}))
+            if not _STORE_NAME.fullmatch(stored.name):
+                raise ValueError("no store has that name")
+            return Manifest(**values, suggestions=suggestions, revised=revised, stored=stored)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise IndexDamaged(
                 f"The manifest of the index {version or '(no name)'} is missing or damaged; {_REBUILD}"
@@ -331,18 +385,25 @@ class Publication:
             raise InputError(f"There is no version {version}; see: mundap index list")
         manifest = self.verify(version)
         with writing_files(self.folder):
-            self._point_to(version)
+            self._point_to(manifest)
         return manifest
 
     def verify(self, version: str, read_again: bool = True) -> Manifest:
-        """Check every file of one version against its digest.
+        """Check every file of one version against its digest, and what the engine holds of it.
 
         Unless they are to be `read_again`, files that were read before and not touched since are not.
 
         Raises:
-            IndexDamaged: a file is missing, differs or was added.
+            IndexDamaged: a file is missing, differs or was added, or the engine doesn't hold what it did.
+            IndexMismatch: it was built for another engine.
+            EngineUnavailable: the server that holds it can't be used.
         """
         manifest = self.manifest(version)
+        if manifest.stored.engine != self.engine.kind:
+            raise IndexMismatch(
+                f"The index {version} was built for {manifest.stored.engine}, MUNDAP_VECTOR_STORE names "
+                f"{self.engine.kind}; {_REBUILD}"
+            )
         record = DigestRecord(self.folder / "digests.json")
         found = file_digests(self._versions / version, file_digest if read_again else record.digest)
         record.save()
@@ -356,16 +417,18 @@ class Publication:
                     else "does not belong there"
                 )
                 raise IndexDamaged(f"The index {version} is damaged: {name} {problem}; {_REBUILD}")
+        self.engine.check(manifest.stored, manifest.passages)
         return manifest
 
     def open(self, embedder: Embedder) -> PublishedIndex:
         """Open the published version after verifying that it is whole and was built with `embedder`.
 
         Raises:
-            IndexMissing, IndexDamaged, IndexMismatch: see there.
+            IndexMissing, IndexDamaged, IndexMismatch, EngineUnavailable: see there.
         """
         version = self.current_version()
-        return open_folder(self._versions / version, self.verify(version, read_again=False), embedder)
+        manifest = self.verify(version, read_again=False)
+        return open_folder(self._versions / version, manifest, embedder, self.engine)
 
     def kept_manifest(self, version: str) -> Manifest | None:
         """Return the manifest of the version of that name, whoever gave it, or None where none is kept.
@@ -410,10 +473,12 @@ class Publication:
         except PublishedIndexError:
             return None
 
-    def _point_to(self, version: str) -> None:
+    def _point_to(self, manifest: Manifest) -> None:
         # What a crash has left is mended before: once another version is current, nothing tells that this one was.
         self._forget_published()
-        self._replace(self._current, version)
+        # Others find it by the engine; this folder's pointer, which comes last, is what is answered from.
+        self.engine.point_to(manifest.stored)
+        self._replace(self._current, manifest.version)
         self._forget_published()
 
     def _forget_published(self) -> None:
@@ -428,18 +493,19 @@ class Publication:
         _sync(self.folder)
 
 
-def open_folder(folder: Path, manifest: Manifest, embedder: Embedder) -> PublishedIndex:
-    """Open the version in `folder`, whose files were verified, after checking that it was built with `embedder`.
+def open_folder(folder: Path, manifest: Manifest, embedder: Embedder, engine: Engine) -> PublishedIndex:
+    """Open the version in `folder`, which was verified, after checking that it was built with `embedder`.
 
     Raises:
         IndexMismatch: it was built by another model.
+        EngineUnavailable: the server that holds it can't be used.
     """
     if (manifest.embedding_model, manifest.dimension) != (embedder.name, embedder.dimension):
         raise IndexMismatch(
             f"The index was built with {manifest.embedding_model} ({manifest.dimension} dimensions), "
             f"not with {embedder.name} ({embedder.dimension}); {_REBUILD}"
         )
-    index = PublishedIndex(manifest, Corpus(folder), FaissStore.open(folder), Bm25Store.open(folder))
+    index = PublishedIndex(manifest, Corpus(folder), *engine.open(manifest.stored, folder))
     _check_vectors(index, embedder)
     return index
 

@@ -24,8 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from index.errors import MundapError, Refused
-from index.publication import Publication
+from index.errors import EngineUnavailable, MundapError, Refused
 from index.seclusion import seclude_process
 from server.builds import Builds
 from server.chat import Chat, Models, create_chat, load_models
@@ -99,7 +98,7 @@ def create_app(settings: Settings | None = None, chat: Chat | Models | None = No
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
-        app.state.publication = publication = Publication(settings.data_dir, settings.versions_kept)
+        app.state.publication = publication = settings.publication()
         first: Chat | Models = chat or (
             load_models(settings) if token and not publication.is_begun else create_chat(settings)
         )
@@ -289,7 +288,8 @@ _PAGE_TEXTS = {
 def _on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, Refused):
         request.app.state.metrics.refused.labels(error.code).inc()
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Refused) and error.retry_after else None
+    retry_after = error.retry_after if isinstance(error, (Refused, EngineUnavailable)) else None
+    headers = {"Retry-After": str(retry_after)} if retry_after else None
     return _respond(request, problem_of(error, request_id_of(request)), headers)
 
 

@@ -14,7 +14,6 @@ from index.build import Progress
 from index.documents import Document
 from index.embedding import Embedder, TokenEmbedder, load_embedder
 from index.errors import DocumentMissing, IndexDamaged, LanguageModelError, PublishedIndexError
-from index.publication import Publication
 from index.reader import Reader, load_reader
 from index.retriever import Hit, Retriever
 from server.answer import (
@@ -265,7 +264,7 @@ def create_chat(settings: Settings, models: Models | None = None) -> Chat:
         PublishedIndexError: there is no index, or it is damaged or was built by another model.
         ModelError: the embedding model or the reader can't be loaded.
     """
-    publication = Publication(settings.data_dir)
+    publication = settings.publication()
     publication.current_version()
     models = models or load_models(settings)
     return Chat(Retriever(publication.open(models.embedder), models.embedder), models.reader, models.writer)
@@ -280,6 +279,7 @@ class CurrentChat:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._publication = settings.publication()
         self._opening = threading.Lock()
         self._models: Models | None = None
         self._chat: Chat | None = None
@@ -295,7 +295,7 @@ class CurrentChat:
                 self._models = load_models(self._settings)
                 self._chat = create_chat(self._settings, self._models)
             try:
-                if Publication(self._settings.data_dir).current_version() != self._chat.version:
+                if self._publication.current_version() != self._chat.version:
                     self._chat = create_chat(self._settings, self._models)
             except PublishedIndexError as error:
                 _log.error("the published index can't be used, so %s goes on: %s", self._chat.version, error)

@@ -100,7 +100,6 @@ def serve(
     import uvicorn
 
     from index.build import build_if_stale, published_manifest
-    from index.publication import Publication
     from index.retriever import Retriever
     from server.app import create_app
     from server.builds import Builds, stamps_below
@@ -113,7 +112,7 @@ def serve(
     host, port = host or settings.host, port or settings.port
     check_start(settings, host, port)
     models = _load_models(settings)
-    publication = Publication(settings.data_dir, settings.versions_kept)
+    publication = settings.publication()
     report = None
     index: PublishedIndex | None
     try:
@@ -576,10 +575,7 @@ def _check_writable(path: Path | None) -> None:
 
 
 def _publication() -> Any:
-    from index.publication import Publication
-
-    settings = _settings()
-    return Publication(settings.data_dir, settings.versions_kept)
+    return _settings().publication()
 
 
 @contextmanager
@@ -626,11 +622,10 @@ def _build(
     hold: bool = False,
 ) -> "BuildReport":
     from index.build import build_index
-    from index.publication import Publication
     from server.suggestion_maker import suggest_questions
 
     return build_index(
-        source, Publication(settings.data_dir, settings.versions_kept), models.embedder, progress=progress,
+        source, settings.publication(), models.embedder, progress=progress,
         suggest=partial(suggest_questions, models), judge=judge or (lambda index: None), hold=hold,
     )  # fmt: skip
 

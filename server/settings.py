@@ -10,8 +10,9 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.embedding import BUNDLED
+from index.engine import EMBEDDED, open_engine
 from index.errors import InputError, UsageError
-from index.publication import VERSIONS_KEPT
+from index.publication import VERSIONS_KEPT, Publication
 from server.framing import parse_origins
 from server.limits import open_counts, parse_rates
 
@@ -115,7 +116,12 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         10, ge=0, le=600, description="Time that questions under way have when the server is asked to end, in seconds."
     )
-    vector_store: str = Field("faiss", description="Not used yet. Engine of the dense index.")
+    vector_store: SecretStr = Field(
+        SecretStr(EMBEDDED),
+        description='Where passages are searched: "faiss" for files in the data folder; PostgreSQL with pgvector, such '
+        'as "postgresql://user:password@primary,replica/name", several databases, which share the passages, separated '
+        'by spaces; or Milvus, such as "milvus:http://user:password@host:19530".',
+    )
     title: str = Field("문답", description="Name of the service, as its pages show it.")
 
     @field_validator("embed_origins")
@@ -178,6 +184,15 @@ class Settings(BaseSettings):
             raise PydanticCustomError("traces_url", problem) from error
         return url
 
+    @field_validator("vector_store")
+    @classmethod
+    def _check_vector_store(cls, text: SecretStr) -> SecretStr:
+        try:
+            open_engine(text.get_secret_value())
+        except UsageError as error:
+            raise PydanticCustomError("vector_store", "{problem}", {"problem": str(error)}) from error
+        return text
+
     @field_validator("trusted_proxies")
     @classmethod
     def _check_proxies(cls, text: str) -> str:
@@ -190,8 +205,13 @@ class Settings(BaseSettings):
         return text
 
     def shown(self) -> dict[str, str]:
-        """Return every setting by the name of its variable, secrets masked."""
-        return {f"MUNDAP_{name.upper()}": str(getattr(self, name)) for name in type(self).model_fields}
+        """Return every setting by the name of its variable, secrets masked where they aren't what everyone has."""
+        shown = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            is_default = isinstance(value, SecretStr) and value == field.default
+            shown[f"MUNDAP_{name.upper()}"] = value.get_secret_value() if is_default else str(value)
+        return shown
 
     def environment(self) -> dict[str, str]:
         """Return the settings as variables for another process, which has the secrets from where this one has them."""
@@ -202,6 +222,10 @@ class Settings(BaseSettings):
     def frame_origins(self) -> tuple[str, ...]:
         """The origins that may frame the widget."""
         return parse_origins(self.embed_origins)
+
+    def publication(self) -> Publication:
+        """Return the versions in the data folder, with the engine that keeps them."""
+        return Publication(self.data_dir, self.versions_kept, open_engine(self.vector_store.get_secret_value()))
 
     @property
     def database(self) -> str:
