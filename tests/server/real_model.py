@@ -69,7 +69,9 @@ def main() -> None:
     parameters.cpuparams.n_threads = 1
     parameters.use_jinja = True
     parameters.chat_template = TEMPLATE
-    parameters.sampling.grammar = xllamacpp.CommonGrammar(xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER, GRAMMAR)
+    parameters.sampling.grammar = xllamacpp.CommonGrammar(
+        xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER, GRAMMAR
+    )
     server = xllamacpp.Server(parameters)
     print(server.listening_address, flush=True)
     while True:
