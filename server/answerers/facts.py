@@ -284,7 +284,7 @@ _UNITS = {
         )
     },
     "degree": r"도(?![가-힣])|도[까로를의가이입였에]|℃|°C?|degrees?\b|度|độ\b",
-    "year": r"년|年|years?\b|năm\b",
+    "year": r"년|年|years?\b|năm\b|세(?![가-힣])|세[이부까의를는가인로]|살(?![가-힣])|살[이부까의을은인로]|[歳岁歲]|tuổi\b",
     "month": r"개월|달(?!러)|か月|ヶ月|カ月|个月|個月|months?\b|tháng\b",
     "week": r"주(?![가-힣])|주(?:일|간|[가를는에로뒤후내])|週間?|周|weeks?\b|tuần\b",
     "day": r"일|日|天|days?\b|ngày\b",
@@ -401,7 +401,7 @@ _TIME_BOUND_AHEAD = {">=": r"\bafter|\bsau", "<=": r"\bby|\bto|\bbefore|\btrư�
 _AMONG = (
     r"\s?(?:(?:the|an?|ages?|aged|about|(?:mon|tues|wednes|thurs|fri|satur|sun)day,?|ngày|lúc)\s|[만약]\s?|[$€£¥₩−])*$"
 )
-_BETWEEN = r"(?:\s?(?:years )?of age)?(?:\s?\([^)\d]{1,6}\))?[가-힣㐀-鿿]{0,2}?(?:[을를])?\s?"
+_BETWEEN = r"(?:\s?(?:years )?of age)?(?:\s?\([^)\d]{1,6}\))?\s?[가-힣㐀-鿿]{0,2}?[을를]?\s?"
 
 
 def _either(bounds: dict[str, str]) -> str:

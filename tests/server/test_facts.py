@@ -165,7 +165,7 @@ def test_in_one_script_names_that_differ_are_different():
     [
         ("예순 명", 60, "people"),
         ("스물여섯 명", 26, "people"),
-        ("여든다섯 살", 85, "살"),
+        ("여든다섯 살", 85, "year"),
         ("아흔아홉 개", 99, "개"),
         ("twenty-one days", 21, "day"),
         ("the thirty-first meeting", 31, ""),
