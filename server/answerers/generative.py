@@ -260,7 +260,7 @@ _TAG = re.compile(r"</?[A-Za-z!][^>]*>?")
 _LINE_MARK = re.compile(r"^\s*(?:#{1,6}\s+|[*+•]\s+|-\s+(?!\d)|\d{1,2}[.)]\s+(?!\d))")
 # In pairs and not within words or numbers: "5~10명", "2025_10_29".
 _PAIRED_MARKS = re.compile(r"(?<![^\W_])(\*{1,3}|_{1,3}|~~|`{1,3})(?=\S)(.+?)(?<=\S)\1(?!\d)")
-_MARKUP = re.compile(r"\]\s*\(|</?[A-Za-z!]|//|\b(?:javascript|data):", re.IGNORECASE)
+_MARKUP = re.compile(r"\]\s*\(|<\s*/?\s*[A-Za-z!]|//|\b(?:javascript|data):", re.IGNORECASE)
 
 
 def drafts(pieces: Iterator[str]) -> Iterator[Draft]:

@@ -59,7 +59,10 @@ class AskResult(BaseModel):
         ),
     ]
     lang: Annotated[
-        str, Field(description="Language of notices and written answers; what is extractive is in the documents'")
+        str,
+        Field(
+            description="Language of notices and of generative answers; extractive ones are the documents' own words"
+        ),
     ]
     notice: Annotated[
         NoticeModel | None,
@@ -124,7 +127,7 @@ class ToolServer(MCPServer[None]):
         self,
         question: _Question,
         language: Annotated[
-            str | None, Field(description="BCP 47, of notices and written answers; left out: the question's")
+            str | None, Field(description="BCP 47, of notices and generative answers; left out: the question's")
         ] = None,
     ) -> AskResult:
         """Answer a question from the documents, and quote word for word what it rests on and where that stands.
@@ -133,7 +136,8 @@ class ToolServer(MCPServer[None]):
         """
         reply = ChatResponse.of(self._open_chat().answer_question(question, (), language))
         return AskResult(
-            status=reply.status, mode=reply.mode, lang=reply.lang, notice=reply.notice, answer=reply.answer, sentences=reply.sentences,
+            status=reply.status, mode=reply.mode, lang=reply.lang, notice=reply.notice,
+            answer=reply.answer, sentences=reply.sentences,
             citations=[self._linked(citation, reply.index_version) for citation in reply.citations],
             related=[self._linked(related, reply.index_version) for related in reply.related],
             index_version=reply.index_version,

@@ -339,10 +339,11 @@ def test_a_server_that_refuses_parameters_is_asked_without_them(model, server):
     server.script, server.status = script, 400
     with pytest.raises(LanguageModelError, match="refused"):
         text_of(model)
-    assert "temperature" in server.requests[0]["body"]
+    assert ["temperature" in request["body"] for request in server.requests] == [True, False]
+    # It may have been the question: they are left out for good when it goes without them.
     server.status = 200
     assert text_of(model) == "네"
-    assert "temperature" not in server.requests[-1]["body"]
+    assert "temperature" in server.requests[-1]["body"]
 
 
 def test_after_three_failures_the_server_is_left_alone_until_one_succeeds(model, server, monkeypatch):
@@ -413,6 +414,29 @@ def test_work_that_nobody_waits_for_closes_the_connection(model, server):
     assert server.broken_off.wait(10)
 
 
+def test_an_asker_who_leaves_before_any_text_says_nothing_of_the_server(model, server):
+    server.status = 500
+    for _ in range(2):
+        with pytest.raises(LanguageModelError):
+            text_of(model)
+    server.status = 200
+    says(server, 5.0)
+    stream = model.stream([{"role": "user", "content": "?"}], 0.01)
+    assert next(stream) == ""
+    stream.close()
+    server.status = 500
+    with pytest.raises(LanguageModelError):
+        text_of(model)
+    with pytest.raises(LanguageModelError, match="left alone"):
+        text_of(model)
+
+
+def test_a_slow_model_leaves_time_for_the_extractive_answer(written, server):
+    says(server, 30.0)
+    with spending(Budget(language_model.RESERVE_SECONDS + 1.5)):
+        check_extractive(written.answer_question(ANSWERED))
+
+
 @pytest.mark.parametrize(
     ("variables", "problem"),
     [
@@ -461,7 +485,7 @@ def test_half_a_model_is_a_mistake_that_is_told(monkeypatch, tmp_path, variables
         ("5[1]0만 원이다. [1]", [("5 0만 원이다.", (1,))]),
         ("[x]\u200b(//evil.example/a) 보라. [1]", [("x 보라.", (1,))]),
         ("<\u200bscript>가나다. [1]", [("가나다.", (1,))]),
-        ("<<b>script>가나다. [1]", [("script>가나다.", (1,))]),
+        ("<<b>script>가나다. [1]", [("< script>가나다.", (1,))]),
         ("끝이 없다", [("끝이 없다", ())]),
         ("...", []),
         ("", []),
