@@ -16,7 +16,7 @@ from typing import NamedTuple
 from babel import Locale
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from index.morphemes import proper_nouns
+from index.morphemes import noun_phrases, proper_nouns
 from index.scripts import HAN, HANGUL, KANA, VIETNAMESE
 from server.answerers.sounds import sounds_alike
 from server.answerers.title_words import TITLE_WORDS
@@ -508,6 +508,23 @@ def _date(found: re.Match[str], day_first: bool) -> Date:
 
 _LATIN_WORD = re.compile(r"(?:\b[A-Z]\.){2,}|\b[A-Za-zÀ-ỹ]+(?:[’'-][A-Za-zÀ-ỹ]+)*")
 _KATAKANA = re.compile(r"[ァ-ヴー]{2,}(?:[・=][ァ-ヴー]{2,})+")
+# A katakana name in one word is known by the title behind it, a name in Han characters by a surname that begins it.
+_TITLED_KATAKANA = re.compile(
+    r"(?<![ァ-ヴー・=])([ァ-ヴー]{2,})(?=(?:前)?(?:大統領|首相|副首相|長官|会長|社長|氏|さん|大臣|室長|議長|知事|大使|教授|博士))"
+)
+_HAN_NAME = re.compile(
+    r"(?:^|(?<=[\s、，。,是由和与與及向对對がはのと]))((?:[金李朴崔郑鄭姜赵趙尹张張林韩韓吴吳徐申权權黄黃安宋全洪文裴王刘劉陈陳杨楊周孙孫胡朱高何郭马馬罗羅]|石破|岸田|安倍|菅|高市)"
+    r"[一-鿿]{1,2})(?=(?:签|簽|署|表示|说|說|访|訪|出席|宣布|发表|發表|会见|會見|任|与|與|和|が|は|氏|、|，|。))"
+)
+_HAN_PLACE = re.compile(
+    r"釜山|首尔|首爾|ソウル|仁川|大邱|大田|光州|蔚山|济州|済州|庆州|慶州|东京|東京|大阪|北京|上海|华盛顿|ワシントン|纽约|ニューヨーク|河内|ハノイ"
+)
+# Bodies, which Kiwi takes for ordinary nouns, and ordinary nouns that end as they do.
+_BODY = re.compile(r"[가-힣]{2,}(?:부|처|청|원|위원회|공단)$")
+_NO_BODY = re.compile(
+    r"(?:신청|요청|시청|구청|초청|지원|인원|회원|직원|병원|공원|학원|차원|자원|의원|만원|정원|충원|후원|복원|공무원|구성원|"
+    r"일부|전부|여부|내부|외부|본부|납부|기부|첨부|세부|간부|학부|정부|상부|하부|주부|임신부|발급처|연락처|문의처|거래처|조처|근처|거처|출처|접수처|구매처)$"
+)
 _SHORT = {
     "한": "KR",
     "미": "US",
@@ -550,9 +567,13 @@ def _unknown_names(claim: str, evidence: Sequence[str], squeezed: str) -> Iterat
 def _names(text: str) -> tuple[str, ...]:
     """Return what may name a person, a place or a body. Ordinary words of titles, capitalised, are left out."""
     names = [noun for noun in proper_nouns(text) if len(noun) > 1] if HANGUL.search(text) else []
+    if HANGUL.search(text):
+        names += [noun for noun in noun_phrases(text) if _BODY.search(noun) and not _NO_BODY.search(noun)]
     names += [" ".join(words) for words in _latin_names(text)]
-    names += [found.group() for found in _KATAKANA.finditer(text)]
+    for pattern in (_KATAKANA, _TITLED_KATAKANA, _HAN_PLACE):
+        names += [found.group() for found in pattern.finditer(text)]
     if HAN.search(text) and not HANGUL.search(text):
+        names += [found.group(1) for found in _HAN_NAME.finditer(text)]
         names += [next(filter(None, found.groups())) for found in phrase("titled_name").finditer(text)]
     return tuple(names)
 

@@ -40,9 +40,9 @@ _log = logging.getLogger("mundap")
 class LanguageModel:
     """Streams from one model. Safe to use from several threads.
 
-    Every `stream` ends within `budget_seconds`, or earlier where the request has less time. At most `concurrency` run at
-    once. After `FAILURES_UNTIL_REST` failures in a row the server is left alone for `REST_SECONDS`, or as long as it asks
-    for; then one question tries it again.
+    Every `stream` ends within `budget_seconds`, or earlier where the request has less time. At most `concurrency` run
+    at once. After `FAILURES_UNTIL_REST` failures in a row the server is left alone for `REST_SECONDS`, or as long as it
+    asks for; then one question tries it again.
     """
 
     def __init__(

@@ -130,6 +130,8 @@ def test_a_date_must_stand_in_one_sentence_as_a_whole():
         "ペ・ギョンフン副首相とマイケル・クラツィオス室長が署名します。",
         "배경훈 và 마이클 크라치오스 ký biên bản ghi nhớ giữa Hàn Quốc và Hoa Kỳ.",
         "The two countries sign it at APEC 2025.",
+        "과기정통부가 체결합니다.",
+        "クラツィオス室長が署名します。",
     ],
 )
 def test_names_are_known_by_their_sound_in_other_letters(claim):
@@ -149,6 +151,15 @@ def test_names_are_known_by_their_sound_in_other_letters(claim):
         "李明博总统签署了谅解备忘录。",
         "Nguyễn Văn Minh đã ký biên bản.",
         "세 나라가 서명합니다.",
+        "李在明签署了谅解备忘录。",
+        "石破茂が署名します。",
+        "签署仪式在釜山举行。",
+        "釜山で署名します。",
+        "トランプ大統領が署名します。",
+        "교육부가 서명합니다.",
+        "Ken signs it.",
+        "Pak signs it.",
+        "Boeing signs it.",
     ],
 )
 def test_other_names_are_not(claim):
