@@ -144,6 +144,11 @@ def noun_phrases(text: str) -> list[str]:
     return [text[start:end] for start, end in spans]
 
 
+def tagged_morphemes(text: str) -> list[tuple[str, str]]:
+    """Return the morphemes of a Korean text, each with its tag, irregular stems as regular ones."""
+    return [(token.form, token.tag.split("-")[0]) for token in _kiwi().tokenize(text)]
+
+
 def proper_nouns(text: str) -> list[str]:
     """Return the proper nouns of a Korean text as they stand in it: of persons, places and bodies."""
     return [text[token.start : token.end] for token in _kiwi().tokenize(text) if token.tag == "NNP"]

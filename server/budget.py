@@ -1,5 +1,6 @@
 """How long a request may take, and whether anybody still waits for it: asked between the steps of its answer."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +60,12 @@ def check_budget() -> None:
     """
     if budget := _current.get():
         budget.check()
+
+
+def seconds_left() -> float:
+    """Return what the request that this is for has left; infinity without one."""
+    budget = _current.get()
+    return budget.seconds_left if budget else math.inf
 
 
 def timed_out() -> Refused:

@@ -40,7 +40,6 @@ from server.conversation import (
     without_greeting,
 )
 from server.messages import message
-from server.privacy import mask
 from server.settings import Settings
 from server.suggestions import next_questions
 
@@ -119,8 +118,7 @@ class Chat:
         check_budget()
         extractive = self._compose(found, language)
         if self.writer and found.finding is Finding.DIRECT:
-            # All that the language model ever learns of the asker is this question, without personal data.
-            composed = yield from self._write(self.writer, mask(standalone).text, found, extractive)
+            composed = yield from self._write(self.writer, standalone, found, extractive)
         else:
             composed = yield from pieces(extractive)
         suggestions = next_questions(self.index.manifest.suggestions, composed, [*history, Turn("user", question)])

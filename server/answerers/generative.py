@@ -27,6 +27,7 @@ from server.answerers.language_model import LanguageModel
 from server.answerers.verification import Verifier
 from server.conversation import is_attack, printable
 from server.phrases import phrase
+from server.privacy import mask
 
 PASSAGES_SHOWN = 4
 MAX_SENTENCES = 6
@@ -61,8 +62,8 @@ class Writer:
     ) -> Iterator[WrittenSentence]:
         """Yield the supported sentences of an answer to `question` as the model writes them.
 
-        Nothing is yielded before one of them is supported by a sentence that was found to answer. `question` is all
-        that the model learns of the asker. `answer_id` is for the log.
+        Nothing is yielded before one of them is supported by a sentence that was found to answer. All that the model
+        learns of the asker is `question`, without personal data. `answer_id` is for the log.
 
         Raises:
             LanguageModelError: there is no text, or no more of it; or, with the code "unsupported", none of it holds.
@@ -71,7 +72,7 @@ class Writer:
         prompt = load_prompt()
         if not passages:
             raise LanguageModelError("unsupported", "There is no passage to write from")
-        messages, fence = prompt.messages(question, language, passages)
+        messages, fence = prompt.messages(mask(question).text, language, passages)
         verifier = Verifier(index, self.embedder)
         answering = _answering(found)
         waiting: list[WrittenSentence] = []
@@ -155,6 +156,8 @@ def _unshowable(draft: "Draft", fence: str, language: str, prompt: "Prompt", pas
         return "citation of nothing"
     if len(draft.text) > MAX_DRAFT_CHARACTERS:
         return "too long"
+    if _MARKUP.search(re.sub(r"https?://", "", draft.text)):
+        return "markup"
     if fence in draft.text or prompt.is_quoted_in(draft.text):
         return "the prompt"
     return "" if _LETTERS_OF[language].search(draft.text) else "another language"
@@ -253,7 +256,11 @@ _HIDDEN = re.compile(r"<think>.*?(?:</think>|\Z)|```.*?(?:```|\Z)|<!--.*?(?:-->|
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)?")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)?")
 _TAG = re.compile(r"</?[A-Za-z!][^>]*>?")
-_MARKS = re.compile(r"^\s*(?:#{1,6}|[-*+•]|\d{1,2}[.)])\s+|[*_`~]{1,3}(?=\S)|(?<=\S)[*_`~]{1,3}")
+# "- 5도" may be below zero.
+_LINE_MARK = re.compile(r"^\s*(?:#{1,6}\s+|[*+•]\s+|-\s+(?!\d)|\d{1,2}[.)]\s+(?!\d))")
+# In pairs and not within words or numbers: "5~10명", "2025_10_29".
+_PAIRED_MARKS = re.compile(r"(?<![^\W_])(\*{1,3}|_{1,3}|~~|`{1,3})(?=\S)(.+?)(?<=\S)\1(?!\d)")
+_MARKUP = re.compile(r"\]\s*\(|<\s*/?\s*[A-Za-z!]|//|\b(?:javascript|data):", re.IGNORECASE)
 
 
 def drafts(pieces: Iterator[str]) -> Iterator[Draft]:
@@ -312,9 +319,14 @@ def _goes_on(text: str, end: re.Match[str]) -> bool:
 
 def _draft(text: str) -> Draft | None:
     """Return a sentence without its citations and without links, images, HTML and marks; None if nothing is left."""
-    text = _IMAGE.sub(" ", _HIDDEN.sub(" ", text))
+    # Characters that nobody sees would keep apart what is markup without them.
+    text = "\n".join(map(printable, _HIDDEN.sub(" ", text).split("\n")))
+    text = _IMAGE.sub(" ", text)
     numbers = [int(n) for found in _CITATION.finditer(text) for n in re.findall(r"\d+", found.group(1))]
-    text = _TAG.sub(" ", _LINK.sub(r"\1", _CITATION.sub("", text)))
-    text = printable(_MARKS.sub("", text))
+    before = ""
+    while before != text:
+        before = text
+        text = _TAG.sub(" ", _LINK.sub(r"\1", _IMAGE.sub(" ", _CITATION.sub(" ", text))))
+    text = printable(_PAIRED_MARKS.sub(r"\2", _LINE_MARK.sub("", text)))
     text = re.sub(r"\s+([.,!?])", r"\1", text)
     return Draft(text, tuple(dict.fromkeys(numbers))) if any(map(str.isalnum, text)) else None

@@ -12,8 +12,8 @@ from typing import Any
 import httpx2
 import openai
 
-from index.errors import LanguageModelError, Refused
-from server.budget import check_budget
+from index.errors import LanguageModelError
+from server.budget import check_budget, seconds_left
 
 MAX_TOKENS = 600
 MAX_CHARACTERS = 4_000
@@ -22,6 +22,8 @@ MAX_BYTES = 2_000_000
 CONNECT_SECONDS = 3.0
 # How long a question waits for another to end before it is answered without the model.
 QUEUE_SECONDS = 0.5
+# Of a request's time, what is kept for the extractive answer.
+RESERVE_SECONDS = 2.0
 RETRIES = 1
 RETRY_SECONDS = 0.3
 LONGEST_RETRY_SECONDS = 2.0
@@ -38,8 +40,9 @@ _log = logging.getLogger("mundap")
 class LanguageModel:
     """Streams from one model. Safe to use from several threads.
 
-    Every `stream` ends within `budget_seconds`. At most `concurrency` run at once. After `FAILURES_UNTIL_REST` failures
-    in a row the server is left alone for `REST_SECONDS`, or as long as it asks for; then one question tries it again.
+    Every `stream` ends within `budget_seconds`, or earlier where the request has less time. At most `concurrency` run
+    at once. After `FAILURES_UNTIL_REST` failures in a row the server is left alone for `REST_SECONDS`, or as long as it
+    asks for; then one question tries it again.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class LanguageModel:
             LanguageModelError: there is no text, or no more of it; `code` says why.
             Refused: nobody waits for the answer any more, or its time is up.
         """
-        deadline = time.monotonic() + self.budget_seconds
+        deadline = time.monotonic() + min(self.budget_seconds, seconds_left() - RESERVE_SECONDS)
         if not self._places.acquire(timeout=QUEUE_SECONDS):
             raise LanguageModelError("busy", "The language model has as many questions as it may")
         try:
@@ -83,10 +86,6 @@ class LanguageModel:
             pump = asyncio.run_coroutine_threadsafe(self._pump(messages, pieces, deadline), self._loop)
             try:
                 yield from self._pieces(pieces, idle_seconds)
-            except (GeneratorExit, Refused):
-                # Left off because enough had come, or because nobody listens any more: no failure of the server.
-                self.breaker.succeeded()
-                raise
             finally:
                 pump.cancel()
         finally:
@@ -108,6 +107,9 @@ class LanguageModel:
                 return
             if isinstance(piece, BaseException):
                 raise self._failed(_explained(piece)) from piece
+            if not characters:
+                # Whoever leaves off before learns nothing of the server; after this it has answered.
+                self.breaker.succeeded()
             characters += len(piece)
             yield piece
             if characters > MAX_CHARACTERS:
@@ -152,20 +154,22 @@ class LanguageModel:
 
     async def _open(self, messages: Any) -> Any:
         """Return the stream of a completion, asked for again where that may help."""
-        retries = 0
+        retries, options = 0, self._options
         while True:
-            options = self._options
             try:
-                return await self._client.chat.completions.create(
+                stream = await self._client.chat.completions.create(
                     model=self.name,
                     messages=messages,
                     stream=True,
                     **options,
                 )
+                # That it was the options is known when it goes without them: a question can be refused as well.
+                self._options = options
+                return stream
             except openai.BadRequestError:
                 if not options:
                     raise
-                self._options = {}
+                options = {}
             except (openai.RateLimitError, openai.InternalServerError, openai.APIConnectionError) as error:
                 wait = _retry_after(error) or RETRY_SECONDS
                 if isinstance(error, openai.APITimeoutError) or retries == RETRIES or wait > LONGEST_RETRY_SECONDS:

@@ -26,7 +26,7 @@ _LATIN = (
 
 
 def sounds_alike(name: str, other: str) -> bool:
-    """Whether `name` has the consonants of `other`, in another script, or of a part of it; two at least.
+    """Whether `name` has the consonants of `other`, in another script; three at least, for two are chance.
 
     Surnames go first or last. In one script names that differ are different.
     """
@@ -35,7 +35,7 @@ def sounds_alike(name: str, other: str) -> bool:
     words = name.split()
     theirs = _consonants(other.replace(" ", ""))
     whole = {_consonants("".join(words)), _consonants("".join([*words[-1:], *words[:-1]]))}
-    return any(len(mine) > 1 and mine in theirs for mine in whole)
+    return len(theirs) > 2 and theirs in whole
 
 
 def _script(name: str) -> str:

@@ -4,7 +4,7 @@ A capitalised word that is not among them is taken for a name, which the documen
 """
 
 _ENGLISH = """
-young leftover bus buses books borrowing buyers bicycles pills vehicles cars car drivers driver passengers pupils tenants owners owner renters patients
+half dozen dozens hundreds thousands millions quarter minus dogs adults adult children minors article young leftover bus buses books borrowing buyers bicycles pills vehicles cars car drivers driver passengers pupils tenants owners owner renters patients
 academic academy accepted access accord according act action active additional additionally administration
 administrative administrator advanced advisor advisory affairs agency agenda agreement agricultural agriculture aid
 aim air aircraft all alliance although ambassador amendment an analysis announcement annual another answer any anyone

@@ -1,8 +1,9 @@
 """Whether the passages that a written sentence cites support it, and which of their sentences do.
 
-A sentence is supported when its facts (see `facts`) stand in the sentences that are quoted for it, when it denies
-nothing that they don't, and when a logistic regression finds its words and its meaning near enough to theirs. The
-weights are in `support_weights.json`, made by `python -m eval.fit_support`: in the language of the passages words
+A sentence is supported when its facts (see `facts`) stand in the sentences that are quoted for it, when it turns none
+of them round (see `polarity`) nor moves a figure of theirs (see `labels`), and when a logistic regression finds its
+words and its meaning near enough to theirs.
+The weights are in `support_weights.json`, made by `python -m eval.fit_support`: in the language of the passages words
 count, in another meaning alone is left.
 """
 
@@ -22,7 +23,8 @@ from index.question_words import QUESTION_WORDS
 from index.scripts import written_language
 from server.answerers.evidence import Candidate
 from server.answerers.facts import unsupported_facts
-from server.phrases import phrase
+from server.answerers.labels import is_misplaced
+from server.answerers.polarity import is_turned_round
 
 MAX_QUOTED = 3
 WEIGHTS_FILE = Path(__file__).with_name("support_weights.json")
@@ -80,8 +82,10 @@ class Verifier:
         scores = self._similarities(written.vector, cited)
         quoted = _chosen(sentence, list(chain.from_iterable(cited)), terms, scores)
         missing = unsupported_facts(sentence, [_evidence(candidate) for candidate in quoted])
-        if not missing and _is_negated(sentence) and not any(_is_negated(candidate.text) for candidate in quoted):
-            missing = ["negation"]
+        if not missing and is_turned_round(sentence, [candidate.text for candidate in quoted]):
+            missing = ["turned round"]
+        if not missing and is_misplaced(sentence, [_evidence(candidate) for candidate in quoted]):
+            missing = ["belongs to something else"]
         if missing:
             return Support(tuple(quoted), (0.0, 0.0, 0.0), "; ".join(missing))
         held, total = _known_terms(quoted), sum(terms.values())
@@ -175,10 +179,6 @@ def _evidence(candidate: Candidate) -> str:
 
 def _place(candidate: Candidate) -> tuple[int, int]:
     return candidate.hit.stored.ordinal, candidate.position
-
-
-def _is_negated(text: str) -> bool:
-    return bool(phrase("negation").search(text))
 
 
 @cache

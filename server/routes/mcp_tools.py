@@ -19,7 +19,7 @@ from server.answer import document_url, in_version
 from server.chat import Chat
 from server.conversation import MAX_QUESTION_CHARACTERS, clean_question
 from server.problems import problem_of
-from server.routes.schemas import ChatResponse, CitationModel, HitModel, RelatedModel, SentenceModel
+from server.routes.schemas import ChatResponse, CitationModel, HitModel, NoticeModel, RelatedModel, SentenceModel
 
 READ_CHARACTERS = 20_000
 _MAX_TOP_K = 50
@@ -58,7 +58,19 @@ class AskResult(BaseModel):
             "sentence checked against its citations, whose quotes are verbatim"
         ),
     ]
-    lang: Annotated[str, Field(description="Language of notices")]
+    lang: Annotated[
+        str,
+        Field(
+            description="Language of notices and of generative answers; extractive ones are the documents' own words"
+        ),
+    ]
+    notice: Annotated[
+        NoticeModel | None,
+        Field(
+            description="What went otherwise than it should: not_written (a language model should have written this), "
+            "cut_off (it stopped; what is here holds)"
+        ),
+    ]
     answer: Annotated[str, Field(description="The whole reply, with the numbers of its citations in brackets")]
     sentences: Annotated[list[SentenceModel], Field(description="The answer's sentences and what each rests on")]
     citations: Annotated[list[CitationModel], Field(description="Where it stands; quote is verbatim")]
@@ -114,7 +126,9 @@ class ToolServer(MCPServer[None]):
     def ask(
         self,
         question: _Question,
-        language: Annotated[str | None, Field(description="BCP 47, for notices; left out: the question's")] = None,
+        language: Annotated[
+            str | None, Field(description="BCP 47, of notices and generative answers; left out: the question's")
+        ] = None,
     ) -> AskResult:
         """Answer a question from the documents, and quote word for word what it rests on and where that stands.
 
@@ -122,7 +136,8 @@ class ToolServer(MCPServer[None]):
         """
         reply = ChatResponse.of(self._open_chat().answer_question(question, (), language))
         return AskResult(
-            status=reply.status, mode=reply.mode, lang=reply.lang, answer=reply.answer, sentences=reply.sentences,
+            status=reply.status, mode=reply.mode, lang=reply.lang, notice=reply.notice,
+            answer=reply.answer, sentences=reply.sentences,
             citations=[self._linked(citation, reply.index_version) for citation in reply.citations],
             related=[self._linked(related, reply.index_version) for related in reply.related],
             index_version=reply.index_version,

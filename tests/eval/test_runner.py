@@ -11,7 +11,10 @@ from index.build import build_index
 from index.errors import GateError, InputError
 from index.publication import Publication
 from index.retriever import Retriever
+from server.answerers.generative import Writer
+from server.answerers.language_model import LanguageModel
 from server.chat import Chat, Models
+from tests.server.model_server import ModelServer, in_tokens
 
 ASKED = (
     "ko-when-004",
@@ -27,6 +30,7 @@ CORPUS = {
     "0/1.txt": "한강 다리\n\n광진교는 1936년에 놓였다. 서울 광진구와 강동구를 잇는다.",
     "1/0.txt": "남산\n\n남산의 높이는 262미터이다. 서울 중구와 용산구에 걸쳐 있다.",
 }
+TRUE = "한강 인도교는 1917년에 놓인 다리입니다."
 QUESTION = Question(
     "q", "한강 인도교는 언제 놓였나요?", "ko", "answerable", "answered", keys=(("1917년",),), answers=("1917년",),
     relevant=frozenset({"0/0.txt"}), topic="0",
@@ -218,3 +222,22 @@ def test_an_index_that_breaks_a_gate_is_not_published(source, tmp_path, fake_emb
         build_index(folder, publication, fake_embedder, judge=judge)
     assert publication.current_version() == before
     assert build_index(folder, publication, fake_embedder).published
+
+
+def test_written_answers_are_measured_by_the_checker_and_by_the_gold(embedder):
+    with ModelServer(lambda messages: in_tokens(f"{TRUE} [1]")).running() as server:
+        models = Models(embedder, writer=Writer(LanguageModel(server.address, "scripted"), embedder))
+        gold = replace(QUESTION, evidence=(("한강 인도교는 1917년에 놓인 다리이다.",),))
+        dataset = Dataset("squad:bridges", (gold,), CORPUS)
+        with open_dataset(dataset, None, models) as asked:
+            [record, *_] = run(dataset, asked)
+        assert record.mode == "asked"
+        assert record.values["fallback"] == 0.0
+        assert record.values["unverified_sentences"] == 0.0
+        assert record.values["altered_numbers"] == 0.0
+        assert record.values["unsupported_sentences"] == 0.0
+        server.script = lambda messages: ["NONE"]
+        with open_dataset(dataset, None, models) as asked:
+            [record, *_] = run(dataset, asked)
+        assert record.values["fallback"] == 1.0
+        assert "unverified_sentences" not in record.values

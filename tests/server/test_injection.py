@@ -14,6 +14,7 @@ from server.chat import Chat
 from server.conversation import Turn
 from tests.server.attacks import ATTACKS, IN_DOCUMENT
 from tests.server.model_server import ModelServer, in_tokens
+from tests.server.test_written_answers import TRUE
 
 
 class Obedient:
@@ -21,6 +22,7 @@ class Obedient:
 
     def __init__(self):
         self.payload = ""
+        self.true = TRUE
 
     def __call__(self, messages):
         told = "\n".join(message["content"] for message in messages)
@@ -31,6 +33,8 @@ class Obedient:
             " ".join(word for word in told.split() if len(word) == 24),
             *messages[1]["content"].split("\n"),
         ]  # fmt: skip
+        # A true one first: without it nothing is shown as written, whatever else holds.
+        yield from in_tokens(f"{self.true} [1] {self.true} [2]\n")
         for cited in ("[1]", "[1][2]", "[4]", "[9]", ""):
             yield from in_tokens(f"{self.payload} {cited}\n")
         yield from in_tokens(f"[{self.payload}](https://evil.example/a) [1]\n<b>{self.payload}</b> [2]\n")
@@ -74,7 +78,7 @@ def check(chat, answer, payload):
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.kind}-{attack.lang}-{attack.payload[:20]}")
 def test_an_attack_shows_nothing_though_the_model_obeys(chat, model, obeyed, attack):
-    model.obedient.payload = attack.payload
+    model.obedient.payload, model.obedient.true = attack.payload, TRUE
     written = Chat(chat.retriever, None, model.writer)
     asked = len(model.requests)
     answer = written.answer_question(attack.text, [Turn(*turn) for turn in attack.history], attack.lang)
@@ -99,7 +103,7 @@ def poisoned(tmp_path_factory, embedder):
 def test_a_document_gives_no_orders_though_the_model_obeys(poisoned, model, obeyed, attack):
     model.obedient.payload = attack.payload
     chat = Chat(poisoned, None, model.writer)
-    [(topic, _)] = attack.history
+    [(topic, model.obedient.true)] = attack.history
     answer = chat.answer_question(topic, (), attack.lang)
     check(chat, answer, attack.payload)
     # What is quoted is the document's, word for word; what is written never comes from a passage that gives orders.

@@ -16,14 +16,18 @@ from mcp import Client, StdioServerParameters
 from index.build import build_index
 from index.errors import IndexDamaged
 from index.publication import Publication
+from server.answerers.generative import Writer
+from server.answerers.language_model import LanguageModel
 from server.chat import Chat, CurrentChat, Models
 from server.routes.gate import MAX_BODY_BYTES
 from server.routes.mcp_tools import READ_CHARACTERS, ToolServer
 from server.settings import Settings
 from tests.conftest import REPO
+from tests.server.model_server import ModelServer, in_tokens
 from tests.server.test_chat_api import ANSWERED, OF_EACH_STATUS
 from tests.server.test_cli import check_failed
 from tests.server.test_errors import failing
+from tests.server.test_written_answers import TRUE
 
 ADDRESS = "https://chat.example.go.kr"
 COMMAND = [sys.executable, "-m", "server.cli", "mcp"]
@@ -99,6 +103,23 @@ def test_ask_gives_the_answer_of_the_chat_with_whole_addresses(tools, chat, stat
 @pytest.mark.parametrize(("language", "lang"), [(None, "ko"), ("ja-JP", "ja"), ("fr", "en")])
 def test_notices_come_in_the_language_that_is_asked_for(tools, language, lang):
     assert result_of(tools("ask", question="안녕하세요", language=language))["lang"] == lang
+
+
+def test_a_notice_says_that_the_model_died(chat):
+    with ModelServer(lambda messages: [*in_tokens(f"{TRUE} [1] 이 기구는"), b'data: {"broken']).running() as server:
+        server.ends_properly = False
+        model = LanguageModel(server.address, "scripted", budget_seconds=5.0)
+        written = Chat(chat.retriever, chat.reader, Writer(model, chat.retriever.embedder))
+        asked = ("ask", {"question": ANSWERED})
+        [called] = calling(ToolServer(lambda: written, ADDRESS), asked)
+        found = result_of(called)
+        assert (found["mode"], found["notice"]["code"]) == ("generative", "cut_off")
+        assert found["notice"]["text"]
+        server.status = 500
+        [called] = calling(ToolServer(lambda: written, ADDRESS), asked)
+        assert result_of(called)["notice"]["code"] == "not_written"
+    [called] = calling(ToolServer(lambda: chat, ADDRESS), asked)
+    assert result_of(called)["notice"] is None
 
 
 def test_what_search_finds_can_be_read(tools, chat):

@@ -123,6 +123,18 @@ def test_ordinary_questions_are_neither_attacks_nor_small_talk_nor_noise():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "인공지능은 사람의 존엄성을 존중해야 한다.", "새로운 지침은 11월에 나온다.", "AI는 안전하게 개발해야 합니다.",
+        "AI systems must be safe.", "The assistant minister should attend.", "New guidelines come out in November.",
+        "人工智能应当安全可靠。", "新指令于11月公布。", "人工知能は安全でなければならない。",
+    ],
+)  # fmt: skip
+def test_ordinary_texts_give_no_orders(text):
+    assert not phrase("commands_model").search(text)
+
+
+@pytest.mark.parametrize(
     "noise",
     [
         "?!...", "ㅁㄴㅇㄹ ㅁㄴㅇㄹㅁㄴㅇ", "ㅋㅋㅋㅋ", "가" * 300, "Ha ha ha ha ha ha", "!@#$%^&*()", "😀😀", "ㅤ",

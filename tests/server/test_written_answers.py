@@ -124,6 +124,12 @@ def test_the_model_learns_no_personal_data(written, server, answer_anything, mon
     assert "010-1234-5678" not in asked
 
 
+def test_a_question_with_personal_data_gets_a_written_answer(written, server):
+    answer = written.answer_question(f"{ANSWERED} (010-1234-5678)")
+    assert (answer.mode, texts(answer)) == ("generative", [TRUE])
+    assert "010-1234-5678" not in json.dumps(server.requests[0]["body"], ensure_ascii=False)
+
+
 def test_the_model_learns_the_question_and_the_passages_alone(written, server):
     history = [Turn("user", "APEC이 뭐예요?"), Turn("assistant", "비밀스러운 답입니다.")]
     written.answer_question("언제 만들어졌는데요?", history)
@@ -333,10 +339,11 @@ def test_a_server_that_refuses_parameters_is_asked_without_them(model, server):
     server.script, server.status = script, 400
     with pytest.raises(LanguageModelError, match="refused"):
         text_of(model)
-    assert "temperature" in server.requests[0]["body"]
+    assert ["temperature" in request["body"] for request in server.requests] == [True, False]
+    # It may have been the question: they are left out for good when it goes without them.
     server.status = 200
     assert text_of(model) == "네"
-    assert "temperature" not in server.requests[-1]["body"]
+    assert "temperature" in server.requests[-1]["body"]
 
 
 def test_after_three_failures_the_server_is_left_alone_until_one_succeeds(model, server, monkeypatch):
@@ -407,6 +414,29 @@ def test_work_that_nobody_waits_for_closes_the_connection(model, server):
     assert server.broken_off.wait(10)
 
 
+def test_an_asker_who_leaves_before_any_text_says_nothing_of_the_server(model, server):
+    server.status = 500
+    for _ in range(2):
+        with pytest.raises(LanguageModelError):
+            text_of(model)
+    server.status = 200
+    says(server, 5.0)
+    stream = model.stream([{"role": "user", "content": "?"}], 0.01)
+    assert next(stream) == ""
+    stream.close()
+    server.status = 500
+    with pytest.raises(LanguageModelError):
+        text_of(model)
+    with pytest.raises(LanguageModelError, match="left alone"):
+        text_of(model)
+
+
+def test_a_slow_model_leaves_time_for_the_extractive_answer(written, server):
+    says(server, 30.0)
+    with spending(Budget(language_model.RESERVE_SECONDS + 1.5)):
+        check_extractive(written.answer_question(ANSWERED))
+
+
 @pytest.mark.parametrize(
     ("variables", "problem"),
     [
@@ -447,6 +477,15 @@ def test_half_a_model_is_a_mistake_that_is_told(monkeypatch, tmp_path, variables
         ("<b>굵게</b> <script>x</script> 썼다. [1]", [("굵게 x 썼다.", (1,))]),
         ("<think>속으로. [1] 생각.</think>말했다. [1]", [("말했다.", (1,))]),
         ("```\ncode. [1]\n```\n말했다. [2]", [("말했다.", (2,))]),
+        ("월~금 5~10명이 왔다. [1]", [("월~금 5~10명이 왔다.", (1,))]),
+        ("2025_10_29에 왔다. [1]", [("2025_10_29에 왔다.", (1,))]),
+        ("3*4*5이다. [1]", [("3*4*5이다.", (1,))]),
+        ("- 5도이다. [1]", [("- 5도이다.", (1,))]),
+        ("_가나_ ~~다라~~ `마바`다. [1]", [("가나 다라 마바다.", (1,))]),
+        ("5[1]0만 원이다. [1]", [("5 0만 원이다.", (1,))]),
+        ("[x]\u200b(//evil.example/a) 보라. [1]", [("x 보라.", (1,))]),
+        ("<\u200bscript>가나다. [1]", [("가나다.", (1,))]),
+        ("<<b>script>가나다. [1]", [("< script>가나다.", (1,))]),
         ("끝이 없다", [("끝이 없다", ())]),
         ("...", []),
         ("", []),
@@ -456,6 +495,20 @@ def test_a_text_becomes_sentences_with_their_citations_however_it_is_cut(text, e
     for size in (1, 2, 5, 1_000):
         pieces = [text[at : at + size] for at in range(0, len(text), size)]
         assert [(draft.text, draft.citations) for draft in drafts(iter(pieces))] == expected, size
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "[x](//evil.example/a)", "[x]\u200b(//evil.example/a)", "[[x]](//evil.example/a)", "![[x]](//evil.example/a)",
+        "<\u200bscript>", "<<b>script>", "< b><script", "//evil.example/a", "evil.example", "bit.ly/abc", "evil.xyz",
+        "evil.example/a?b=c",
+    ],
+)  # fmt: skip
+def test_no_address_and_no_markup_is_shown(written, server, hidden):
+    says(server, f"{TRUE} [1]\n{TRUE[:-1]} {hidden}. [1]\n{hidden} {TRUE} [1]")
+    shown = " ".join(texts(written.answer_question(ANSWERED)))
+    assert not any(sign in shown for sign in ("evil", "bit.ly", "//", "](", "<"))
 
 
 def test_a_sentence_that_is_there_does_not_wait_for_the_next():

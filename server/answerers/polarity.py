@@ -1,0 +1,141 @@
+"""Whether a sentence says that something is so where its sources say that it isn't, or the other way round.
+
+In Korean each predicate of the sentence is held to one of the sources' predicates. In other languages, and between two,
+it is told of whole sentences alone: one that denies something must rest on one that does, and one that denies nothing
+on such as deny nothing.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+from index.morphemes import tagged_morphemes
+from index.scripts import HANGUL
+from server.phrases import phrase
+
+_NOUNS = frozenset({"NNG", "NNP", "NR", "XR", "SL", "SH", "SN"})
+_DENYING_VERBS = frozenset({"않", "못하", "말"})
+_DENYING_PREFIXES = frozenset({"불", "비", "무", "미"})
+# "신청할 수 있다" has a predicate of its own beside "신청하다".
+_ABILITY = "수"
+_OPPOSITES = (("rises", "falls"), ("is_free", "is_paid"))
+_CLAUSE_END = re.compile(r"(?:고|며|나|지만|는데|ᆫ데|은데)$")
+
+
+class Predicate(NamedTuple):
+    """What a clause says of its nouns, or denies. `lemma` is a stem, or the noun before "하다".
+
+    `topics` are those among `words` that the clause is about; one that names none is about those of the one before it.
+    """
+
+    lemma: str
+    is_denied: bool
+    words: frozenset[str]
+    topics: frozenset[str]
+
+    def nearness(self, other: "Predicate") -> int:
+        """Return how many nouns both have; topics count twice."""
+        return len(self.words & other.words) + len(self.topics & other.topics)
+
+
+@dataclass(slots=True)
+class _Clause:
+    words: set[str] = field(default_factory=set)
+    topics: set[str] = field(default_factory=set)
+
+
+def is_turned_round(claim: str, quoted: Sequence[str]) -> bool:
+    """Whether `claim` denies what `quoted`, its sources, say, says what they deny, or the opposite of what they say."""
+    denies = is_negated(claim)
+    if denies and not any(map(is_negated, quoted)):
+        return True
+    if any(_says_opposite(claim, quoted, *pair) or _says_opposite(claim, quoted, *pair[::-1]) for pair in _OPPOSITES):
+        return True
+    said = [predicate for text in quoted if HANGUL.search(text) for predicate in predicates(text)]
+    if HANGUL.search(claim) and said:
+        return any(_is_contradicted(predicate, said) for predicate in predicates(claim))
+    return not denies and any(map(is_negated, quoted))
+
+
+def is_negated(text: str) -> bool:
+    """Whether `text` denies anything, in any of the languages."""
+    return bool(phrase("negation").search(text))
+
+
+def _says_opposite(claim: str, quoted: Sequence[str], one: str, other: str) -> bool:
+    held = {key for key in (one, other) for text in quoted if phrase(key).search(text)}
+    return bool(phrase(one).search(claim)) and held == {other}
+
+
+def _is_contradicted(predicate: Predicate, said: Sequence[Predicate]) -> bool:
+    """Whether what is said in words nearest to those of `predicate` is its opposite."""
+    same = [other for other in said if other.lemma == predicate.lemma]
+    nearest = max(map(predicate.nearness, same or said))
+    agrees = [other.is_denied == predicate.is_denied for other in same or said if predicate.nearness(other) == nearest]
+    # Of one predicate that is said and denied of the same things, neither is certain.
+    return not all(agrees) if same else not any(agrees)
+
+
+@lru_cache(maxsize=2_000)
+def predicates(text: str) -> tuple[Predicate, ...]:
+    """Return the predicates of a Korean text in their order."""
+    clauses = [_Clause()]
+    found: list[tuple[str, bool, _Clause]] = []
+    noun, is_denied = "", False
+
+    def begin(lemma: str, denied: bool) -> None:
+        nonlocal is_denied
+        found.append((lemma, denied != is_denied, clauses[-1]))
+        is_denied = False
+
+    def deny() -> None:
+        if found:
+            lemma, denied, clause = found[-1]
+            found[-1] = (lemma, not denied, clause)
+
+    last, before_last = ("", ""), ("", "")
+    for form, tag in tagged_morphemes(text):
+        if tag in _NOUNS:
+            noun = form.casefold()
+            clauses[-1].words.add(noun)
+            if phrase("negation").search(noun):
+                begin(noun, True)
+        elif (tag == "XPN" and form in _DENYING_PREFIXES) or (tag == "MAG" and form in ("안", "못")):
+            is_denied = not is_denied
+            continue
+        elif tag == "VX" and form in _DENYING_VERBS:
+            deny()
+        elif form in ("은", "는", "ᆫ") and tag == "JX":
+            clauses[-1].topics.add(noun)
+        elif tag in ("XSV", "XSA", "VCP"):
+            if not (found and found[-1][0] == noun and found[-1][2] is clauses[-1]):
+                begin(noun, False)
+        elif tag == "VCN":
+            begin(noun, True)
+        elif tag in ("VV", "VA") and form == "되" and "EC" in (last[1], before_last[1]):
+            # "버리면 안 된다", "버려도 된다"
+            if is_denied:
+                deny()
+            is_denied = False
+        elif tag in ("VV", "VA") and form in ("있", "없"):
+            if last == (_ABILITY, "NNB"):
+                if form == "없":
+                    deny()
+                begin(_ABILITY, form == "없")
+            else:
+                begin(noun, form == "없")
+        elif tag in ("VV", "VA"):
+            begin(form, False)
+        elif tag == "EF" or (tag == "EC" and _CLAUSE_END.search(form)):
+            clauses.append(_Clause())
+        before_last, last = last, (form, tag)
+    for before, clause in pairwise(clauses):
+        if not clause.topics:
+            clause.topics |= before.topics
+            clause.words |= before.topics
+    return tuple(
+        Predicate(lemma, denied, frozenset(clause.words), frozenset(clause.topics)) for lemma, denied, clause in found
+    )

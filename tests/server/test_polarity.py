@@ -1,0 +1,86 @@
+import pytest
+
+from server.answerers.polarity import is_turned_round, predicates
+
+DENIED = "외국인은 청년 수당을 신청할 수 없다."
+FREE_ON_SUNDAY = "일요일에는 주차 요금을 받지 않는다."
+BOTH = "청년은 수당을 신청할 수 있으나 외국인은 신청할 수 없다."
+MEDICINE = "남은 알약은 보건소의 수거함에 버려야 하며, 하수구에 버리면 안 된다."
+
+
+@pytest.mark.parametrize(
+    ("source", "claim"),
+    [
+        (DENIED, "외국인은 청년 수당을 신청할 수 있습니다."),
+        (DENIED, "외국인은 청년 수당을 받을 수 있습니다."),
+        (DENIED, "Foreigners can apply for the youth allowance."),
+        (DENIED, "外国人可以申请青年津贴。"),
+        (DENIED, "外国人は青年手当を申請できます。"),
+        (DENIED, "Người nước ngoài có thể xin trợ cấp thanh niên."),
+        (FREE_ON_SUNDAY, "일요일에는 주차 요금을 받습니다."),
+        (FREE_ON_SUNDAY, "일요일에는 주차 요금이 부과됩니다."),
+        (FREE_ON_SUNDAY, "일요일에는 주차 요금이 부과된다고 합니다."),
+        (FREE_ON_SUNDAY, "Parking fees are charged on Sundays."),
+        (BOTH, "외국인은 수당을 신청할 수 있습니다."),
+        (BOTH, "청년은 수당을 신청할 수 없습니다."),
+        (MEDICINE, "남은 알약은 하수구에 버려도 됩니다."),
+        (MEDICINE, "남은 알약은 수거함에 버리면 안 됩니다."),
+        ("입산을 금지한다.", "입산을 허용합니다."),
+        ("입산을 허용한다.", "입산을 금지합니다."),
+        ("신청이 불가능하다.", "신청이 가능합니다."),
+        ("여권에 전자칩이 들어 있지 않다.", "여권에는 전자칩이 들어 있습니다."),
+        ("APEC은 경제협력체이다.", "APEC은 경제협력체가 아닙니다."),
+        ("Dogs are not allowed.", "Dogs are allowed."),
+        ("Dogs are allowed.", "Dogs are not allowed."),
+        ("犬は入れません。", "犬は入れます。"),
+        ("狗不能进入。", "狗能进入。"),
+        ("Chó không được vào.", "Chó được vào."),
+        ("접종은 무료이다.", "접종은 유료입니다."),
+        ("접종은 무료이다.", "A paid vaccination is offered."),
+        ("접종은 무료이다.", "接種は有料です。"),
+        ("접종은 무료이다.", "接种收费。"),
+        ("접종은 무료이다.", "Tiêm chủng có phí."),
+        ("요금이 3% 올랐다.", "요금이 3% 내렸습니다."),
+        ("요금이 3% 올랐다.", "The fee fell by 3%."),
+        ("요금이 3% 올랐다.", "料金は3%下がりました。"),
+        ("요금이 3% 올랐다.", "费用下降3%。"),
+        ("요금이 3% 올랐다.", "Phí giảm 3%."),
+        ("The fee rose.", "The fee fell."),
+    ],
+)
+def test_a_sentence_that_turns_its_source_round_is_found(source, claim):
+    assert is_turned_round(claim, [source])
+
+
+@pytest.mark.parametrize(
+    ("source", "claim"),
+    [
+        (DENIED, "외국인은 청년 수당을 신청할 수 없습니다."),
+        (DENIED, "Foreigners can't apply for the youth allowance."),
+        (DENIED, "外国人不可以申请青年津贴。"),
+        (DENIED, "外国人は青年手当を申請できません。"),
+        (DENIED, "Người nước ngoài không thể xin trợ cấp thanh niên."),
+        (FREE_ON_SUNDAY, "주차 요금은 일요일에는 받지 않습니다."),
+        (FREE_ON_SUNDAY, "일요일에는 주차 요금이 부과되지 않습니다."),
+        (BOTH, "청년은 수당을 신청할 수 있습니다."),
+        (BOTH, "외국인은 수당을 신청할 수 없습니다."),
+        (MEDICINE, "남은 알약은 보건소의 수거함에 버려야 합니다."),
+        (MEDICINE, "남은 알약을 하수구에 버려서는 안 됩니다."),
+        ("입산을 금지한다.", "입산이 금지됩니다."),
+        ("접종은 무료이다.", "접종은 무료로 받을 수 있습니다."),
+        ("접종은 무료이다.", "The vaccination is free of charge."),
+        ("요금이 3% 올랐다.", "The fee rose by 3%."),
+        ("서류를 내야 한다.", "書類を提出しなければなりません。"),
+        ("Dogs are allowed.", "Dogs are allowed in it."),
+    ],
+)
+def test_one_that_says_the_same_is_not(source, claim):
+    assert not is_turned_round(claim, [source])
+
+
+def test_a_predicate_goes_with_its_denial_and_the_nouns_of_its_clause():
+    assert [(p.lemma, p.is_denied) for p in predicates(BOTH)] == [
+        ("신청", False), ("수", False), ("신청", True), ("수", True),
+    ]  # fmt: skip
+    assert "외국인" in predicates(BOTH)[2].words
+    assert "외국인" not in predicates(BOTH)[0].words
