@@ -121,11 +121,11 @@ def create_app(settings: Settings | None = None, chat: Chat | Models | None = No
             # It was opened whole just now. Of several workers not each is asked whether it is.
             metrics.ready.set(1)
 
-        if isinstance(first, Chat):
+        if not isinstance(first, Models):
             take(first)
         app.state.follower = follower = Follower(publication, first, take, metrics.index_behind.set)
         # A chat that was made from another folder is served as it is.
-        follows = not isinstance(first, Chat) or publication.kept_manifest(first.version) is not None
+        follows = isinstance(first, Models) or publication.kept_manifest(first.version) is not None
         if follows:
             follower.start()
         _begin_with_signals(drain)

@@ -33,7 +33,7 @@ class Follower:
         note: Callable[[bool], None] = lambda is_behind: None,
     ) -> None:
         self._publication = publication
-        self._chat = first if isinstance(first, Chat) else None
+        self._chat = None if isinstance(first, Models) else first
         self._models = (
             first if isinstance(first, Models) else Models(first.retriever.embedder, first.reader, first.writer)
         )

@@ -81,8 +81,8 @@ def test_it_says_itself_whose_words_it_answers_in(open_page, site, writing_site)
 
 def test_what_could_not_be_written_is_quoted_with_a_notice(open_page, writing_site, model, monkeypatch):
     monkeypatch.setattr(model, "script", lambda messages: in_tokens("APEC은 1994년에 창설되었습니다. [1]"))
-    page = open_page(writing_site)
+    page = open_page(writing_site, reduced_motion="reduce")
     ask(page, f"{APEC} 알려 주세요")
     assert page.locator(".sentence bdi").all_inner_texts() == [FOUNDED]
     assert page.locator(".reply .aside").first.inner_text() == KOREAN["notice.not_written"]
-    check(page)
+    check_at_the_end(page)
