@@ -379,9 +379,13 @@ def test_a_failure_is_counted_and_told_until_something_was_written(tmp_path, mon
     (tmp_path / "file").unlink()
     log.start()
     wait_for(lambda: not storage.is_failing)
-    # And the other way round: nobody has to ask for a loss to be told.
+    # Else it might make the folder anew while that is taken away.
+    log.stop()
     shutil.rmtree(tmp_path / "file")
     (tmp_path / "file").write_text("no folder")
+    # And the other way round: nobody has to ask for a loss to be told.
+    log = QuestionLog(storage, 90)
+    log.start()
     wait_for(lambda: storage.is_failing)
     log.stop()
 
