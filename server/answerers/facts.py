@@ -198,7 +198,7 @@ _LATIN_NUMBERS = {
 }  # fmt: skip
 # Words that are numbers behind a ten alone: "one" is a pronoun, "năm" a year.
 _LATIN_ONES = {
-    "one": 1, "first": 1, "một": 1, "mốt": 1, "tư": 4, "năm": 5, "lăm": 5, "ninth": 9,
+    "one": 1, "first": 1, "một": 1, "mốt": 1, "tư": 4, "năm": 5, "lăm": 5,
     **{word: value for word, value in _LATIN_NUMBERS.items() if value < 10 and word not in ("twice", "double")},
 }  # fmt: skip
 _LATIN_SCALES = {

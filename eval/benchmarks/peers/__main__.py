@@ -80,14 +80,14 @@ class Pipeline:
         }
 
     def _order(self, order: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin  # noqa: S101
+        assert self._process.stdin  # noqa: S101 - opened as a pipe
         print(json.dumps(order), file=self._process.stdin, flush=True)
         reply = self._reply()
         self.memory = reply["memory_mb"]
         return reply
 
     def _reply(self) -> dict[str, Any]:
-        assert self._process.stdout  # noqa: S101
+        assert self._process.stdout  # noqa: S101 - opened as a pipe
         line = self._process.stdout.readline()
         if not line:
             raise SystemExit(f"{self.name} ended; what it said is above")
@@ -119,7 +119,7 @@ def environment(folder: Path, peer: str) -> Path:
     if not installed.is_file() or installed.read_text(encoding="utf-8") != wanted:
         print(f"Installing {peer} in {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", requirements], check=True)  # noqa: S603
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", requirements], check=True)  # noqa: S603 - our own list
         installed.write_text(wanted, encoding="utf-8")
     return python
 

@@ -36,7 +36,7 @@ def serve(build: Build, packages: tuple[str, ...]) -> None:
             search = build(order["build"])
             reply: dict[str, object] = {"seconds": time.perf_counter() - started}
         else:
-            assert search  # noqa: S101
+            assert search  # noqa: S101 - "build" comes first
             with ThreadPoolExecutor(order["threads"]) as threads:
                 answers = list(threads.map(_timed(search), order["ask"]))
             reply = {
