@@ -25,7 +25,7 @@ from server.answer import (
     in_version,
 )  # fmt: skip
 from server.chat import Chat
-from server.messages import LANGUAGES, message
+from server.messages import message
 from server.routes.api import chat_of, problem_in_stream
 from server.routes.completion_schemas import (
     MODEL,
@@ -74,18 +74,18 @@ def _model(chat: Chat) -> ModelModel:
 @router.post("/chat/completions", response_model=Completion, responses={200: {"content": {"text/event-stream": {}}}})
 def complete(request: Request, body: CompletionRequest) -> Response:
     """Ask. The reply is JSON or, with `stream`, chunks."""
-    chat, history, language = chat_of(request), body.history, _accepted_language(request)
+    chat, history = chat_of(request), body.history
     asked = len(body.question) + sum(len(turn.content) for turn in history)
     written = _Message(_own_address(request), chat.version)
     created = int(time.time())
     if body.stream:
-        events = chat.answer_events(body.question, history, language)
+        events = chat.answer_events(body.question, history)
         # What goes wrong before anything is sent has a status of its own.
         beginning = next(events)
         with_usage = bool(body.stream_options and body.stream_options.include_usage)
         chunks = _chunks(chain([beginning], events), written, created, asked if with_usage else None)
         return EventSourceResponse(_stream(request, chunks), headers=_HEADERS)
-    answer = chat.answer_question(body.question, history, language)
+    answer = chat.answer_question(body.question, history)
     written.write(answer)
     reply = ChatResponse.of(answer)
     completion = Completion(
@@ -97,13 +97,6 @@ def complete(request: Request, body: CompletionRequest) -> Response:
         mundap=reply,
     )
     return JSONResponse(completion.model_dump(mode="json"), headers=_HEADERS)
-
-
-def _accepted_language(request: Request) -> str | None:
-    """Return the first language of the interface that the client accepts, or None."""
-    tags = request.headers.get("accept-language", "").split(",")
-    languages = (tag.split(";")[0].strip().split("-")[0].lower() for tag in tags)
-    return next((language for language in languages if language in LANGUAGES), None)
 
 
 def _own_address(request: Request) -> str:
