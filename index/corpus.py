@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from index.vector_file import VectorFile
 FILE = "corpus.sqlite"
 SENTENCE_VECTORS = "sentence_vectors.npy"
 SENTENCE_OFFSETS = "sentence_offsets.npy"
+
+# Passages that stay in memory once they were read. Most questions lead to a few of them, and to parse one takes as long
+# as to rank it.
+_KEPT = 1_000
 
 _SCHEMA = """
 CREATE TABLE document (ordinal INTEGER PRIMARY KEY, doc_id TEXT UNIQUE NOT NULL, title TEXT NOT NULL,
@@ -115,6 +120,7 @@ class Corpus:
         # Else the connection would stay open until the next collection of garbage, since it refers to itself.
         weakref.finalize(self, self._connection.close)
         self._lock = threading.Lock()
+        self._passage = lru_cache(_KEPT)(partial(_read_passage, self._connection, self._lock))
         self._sentence_vectors = VectorFile(folder / SENTENCE_VECTORS)
         self._sentence_offsets: np.ndarray = np.load(folder / SENTENCE_OFFSETS, allow_pickle=False)
 
@@ -138,13 +144,7 @@ class Corpus:
 
     def passages(self, ordinals: Sequence[int]) -> list[StoredPassage]:
         """Return the passages of the given ordinals, in that order."""
-        rows = self._query(
-            "SELECT ordinal, passage_id, doc_id, start, end, text, context, sentences, context_terms, sentence_terms"
-            " FROM passage WHERE ordinal IN (SELECT value FROM json_each(?))",
-            _dump(list(ordinals)),
-        )
-        found = {row[0]: _stored_passage(row) for row in rows}
-        return [found[ordinal] for ordinal in ordinals]
+        return [self._passage(ordinal) for ordinal in ordinals]
 
     def citable_spans(self, doc_id: str) -> set[tuple[int, int]]:
         """Return all `[start, end)` of a document that a citation can point to: its sentences and passages."""
@@ -173,8 +173,14 @@ class Corpus:
             return self._connection.execute(sql, values).fetchall()
 
 
-def _stored_passage(row: tuple[Any, ...]) -> StoredPassage:
-    ordinal, passage_id, doc_id, start, end, text, context, sentences, context_terms, sentence_terms = row
+def _read_passage(connection: sqlite3.Connection, lock: threading.Lock, ordinal: int) -> StoredPassage:
+    sql = (
+        "SELECT passage_id, doc_id, start, end, text, context, sentences, context_terms, sentence_terms FROM passage"
+        " WHERE ordinal = ?"
+    )
+    with lock:
+        [row] = connection.execute(sql, (ordinal,))
+    passage_id, doc_id, start, end, text, context, sentences, context_terms, sentence_terms = row
     spans = tuple(Sentence(s, e, BlockKind(kind), about) for s, e, kind, about in json.loads(sentences))
     passage = Passage(passage_id, doc_id, start, end, text, tuple(json.loads(context)), spans)
     terms = tuple(frozenset(one.split()) for one in sentence_terms.split("\n"))

@@ -45,6 +45,8 @@ def asked_kind(question: str) -> AskedKind:
 
 def missing_kinds(asked: AskedKind, sentence: str) -> list[float]:
     """Return for each of `KINDS` 1.0 when it is asked for and `sentence` holds none, else 0.0."""
+    if not asked.kinds:
+        return [0.0] * len(KINDS)
     held = _held_kinds(sentence)
     same = _SAME_COUNTERS.get(asked.counter, asked.counter)
     if asked.counter and re.search(rf"[\d{_KOREAN_NUMERAL}]\s?{asked.counter}|\d\s?[{same}]", sentence):

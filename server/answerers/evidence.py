@@ -182,49 +182,52 @@ def sentence_candidates(question: str, terms: dict[str, float], hits: Sequence[H
     asked = asked_kind(question)
     asks_definition = bool(phrase("asks_definition").search(question))
     best_similarity = max(float(hit.sentence_scores.max()) for hit in hits)
+    asked_terms = frozenset(terms)
 
     def coverage(found: frozenset[str]) -> float:
         return sum(idf for term, idf in terms.items() if term in found) / mass
 
-    candidates = []
+    places: list[tuple[Hit, int]] = []
+    rows: list[list[float]] = []
     for rank, hit in enumerate(hits):
         context = hit.stored.context_terms
-        sentence_terms = hit.stored.sentence_terms
-        everything = context.union(*sentence_terms)
-        passage_coverage = coverage(everything)
+        known = asked_terms | context
+        # The few terms that count, so that no set of all others is made for each sentence.
+        in_context = asked_terms & context
+        in_sentences = [asked_terms & own for own in hit.stored.sentence_terms]
+        passage_coverage = coverage(in_context.union(*in_sentences))
         missing = _share_missing(numbers, hit.passage.text)
+        similarities = hit.sentence_scores.tolist()
         for at, sentence in enumerate(hit.passage.sentences):
             text = hit.passage.quote(sentence)
-            own = sentence_terms[at]
             # A title is weighed alike whether the file marks it or not.
             is_prose = sentence.kind is BlockKind.PARAGRAPH or text == hit.passage.context[0]
-            neighbours = context.union(*sentence_terms[max(0, at - 1) : at + 2])
-            features = np.array(
+            places.append((hit, at))
+            rows.append(
                 [
-                    hit.sentence_scores[at],
-                    hit.sentence_scores[at] - best_similarity,
+                    similarities[at],
+                    similarities[at] - best_similarity,
                     hit.dense_score,
                     hit.score,
                     rank == 0,
-                    coverage(own),
-                    coverage(own | context),
-                    coverage(neighbours),
+                    coverage(in_sentences[at]),
+                    coverage(in_sentences[at] | in_context),
+                    coverage(in_context.union(*in_sentences[max(0, at - 1) : at + 2])),
                     passage_coverage,
                     len(bigrams & character_bigrams(text)) / (len(bigrams) or 1),
-                    math.log1p(len(own - terms.keys() - context)),
+                    math.log1p(len(hit.stored.sentence_terms[at] - known)),
                     math.log1p(len(text)),
                     sentence.kind is BlockKind.HEADING or text in hit.passage.context,
-                    is_prose and not _SENTENCE_END.search(text),
+                    is_prose and not _is_whole(text),
                     sentence.kind is BlockKind.FOOTNOTE,
                     asks_definition and sentence.kind is not BlockKind.FOOTNOTE,
                     missing,
                     _share_missing(numbers, text),
                     *missing_kinds(asked, text),
-                ],
-                dtype=np.float32,
+                ]
             )
-            candidates.append(Candidate(hit, at, features))
-    return candidates
+    features = np.array(rows, dtype=np.float32)
+    return [Candidate(hit, at, row) for (hit, at), row in zip(places, features, strict=True)]
 
 
 def answer_features(candidates: Sequence[Candidate], retrieval: Retrieval) -> np.ndarray:
@@ -289,6 +292,11 @@ def _probability(logit: float) -> float:
 
 def _share_missing(numbers: set[str], text: str) -> float:
     return sum(number not in text for number in numbers) / len(numbers) if numbers else 0.0
+
+
+@lru_cache(maxsize=20_000)
+def _is_whole(text: str) -> bool:
+    return bool(_SENTENCE_END.search(text))
 
 
 @lru_cache(maxsize=20_000)
