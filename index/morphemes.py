@@ -28,7 +28,9 @@ KOREAN_SHARE = 0.2
 
 # NFKC turns the middle dot of Korean keyboards, ㆍ (U+318D), into U+119E.
 _JOINED_HANGUL = re.compile(r"(?<=[가-힣])[-·‧・\u119e](?=[가-힣])")
-_WORD_OR_CJK_RUN = re.compile(r"[ぁ-ヿ㐀-鿿豈-﫿々〆]+|[^\W_ぁ-ヿ㐀-鿿豈-﫿]+(?:[.,][0-9]+)*")
+_WORD_OR_CJK_RUN = re.compile(
+    r"[ぁ-ヿ\u3400-\u9fff\uf900-\ufaff々〆]+|[^\W_ぁ-ヿ\u3400-\u9fff\uf900-\ufaff]+(?:[.,][0-9]+)*"
+)
 _BREAK = re.compile(r"\s+")
 
 # Particles, endings, the copula, punctuation.

@@ -4,7 +4,8 @@ import re
 
 HANGUL = re.compile(r"[가-힣ㄱ-ㆎ]")
 KANA = re.compile(r"[ぁ-ヿ]")
-HAN = re.compile(r"[㐀-鿿豈-﫿]")
+# By their numbers: normalised, the first of the compatibility ideographs is another, before Hangul.
+HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 VIETNAMESE = re.compile(r"[ăđơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]", re.IGNORECASE)
 
 # In this order: Korean and Japanese texts hold Han characters too.
