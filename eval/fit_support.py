@@ -77,7 +77,7 @@ def weigh_claims() -> Iterator[Claim]:
             hits = [hit for hit in retriever.search(row["source"], 20).hits if hit.passage.doc_id == doc_id]
             cited = [sentence_candidates("", {}, [hit]) for hit in hits]
             for claim in row["claims"]:
-                support = verifier.weigh(claim["text"], cited)
+                support = verifier.weigh(claim["text"], claim["lang"], cited)
                 yield Claim(row["split"], claim["lang"], claim["kind"], claim["text"], claim["supported"], support)
 
 

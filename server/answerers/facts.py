@@ -79,7 +79,7 @@ def _holds_quantity(held: Iterable[Facts], wanted: Quantity) -> bool:
     return any(
         found.value == wanted.value
         and (found.unit == wanted.unit or "" in (found.unit, wanted.unit))
-        and wanted.bound in ("", found.bound)
+        and found.bound == wanted.bound
         for one in held
         for found in one.quantities
     )
@@ -118,6 +118,9 @@ def facts(text: str, as_evidence: bool = False) -> Facts:
         text = _take(text, pattern, lambda found: quantities.add(_time_of_day(found)))
     quantities |= set(_quantities(text))
     if as_evidence:
+        # "18시까지" may be told as "마감 18시", "5~10명" as "five and ten"; but "65세 이상" is not "65세".
+        quantities |= {q._replace(bound="") for q in quantities if "clock" in q.unit}
+        quantities |= {q._replace(bound="") for found in _STRETCH.finditer(text) for q in _quantities(found.group())}
         # A weekday or a year may stand beside the day that it belongs to.
         dates |= {b._replace(weekday=a.weekday) for a in dates for b in dates if a.weekday and b.day}
         # "25일" may be a day of a month or a stretch of days, and "the 25th" names none of both.
@@ -385,7 +388,7 @@ def _quantities(text: str) -> Iterator[Quantity]:
 # ----- how far a number or a date reaches ----------------------------------------------------------------------------
 
 _BOUND_BEHIND = {
-    ">=": r"이상|以上|이후|以降|以[后後]|之[后後]|부터|から|起|より|~|∼|〜|–|or (?:more|older|over|above|later)|and (?:over|older|above|up|later)|onwards?|trở (?:lên|đi)",
+    ">=": r"이상|以上|이후|以降|以[后後]|之[后後]|부터|から|起|より|~|∼|〜|–|\+(?!\d)|or (?:more|older|over|above|later)|and (?:over|older|above|up|later)|onwards?|trở (?:lên|đi)",
     "<=": r"이하|以下|이내|以内|안에|까지|まで|[为為]止|이전|以前|之前|or (?:less|fewer|younger|under|below|earlier)|and (?:under|younger|below)|trở xuống",
     ">": r"초과|넘|を?超",
     "<": r"미만|未[満满]",
@@ -398,6 +401,10 @@ _BOUND_AHEAD = {
 }
 # Of times alone: "rose by 5" and "five days after" are no bounds.
 _TIME_BOUND_AHEAD = {">=": r"\bafter|\bsau", "<=": r"\bby|\bto|\bbefore|\btrước|至|到"}
+# "5~10명": either number may be told without saying that it is an end.
+_STRETCH = re.compile(
+    r"\d[\d.,]*[^\d.,]{0,8}?(?:[~∼〜–-]|부터|에서|から|\bto\b|\band\b|đến|到|至)[^\d]{0,4}\d[\d.,]*", re.IGNORECASE
+)
 _AMONG = (
     r"\s?(?:(?:the|an?|ages?|aged|about|(?:mon|tues|wednes|thurs|fri|satur|sun)day,?|ngày|lúc)\s|[만약]\s?|[$€£¥₩−])*$"
 )

@@ -160,10 +160,22 @@ def _unshowable(draft: "Draft", fence: str, language: str, prompt: "Prompt", pas
         return "markup"
     if fence in draft.text or prompt.is_quoted_in(draft.text):
         return "the prompt"
-    return "" if _LETTERS_OF[language].search(draft.text) else "another language"
+    return "" if _is_in(language, draft.text) else "another language"
 
 
 _LETTERS_OF = {"ko": HANGUL, "ja": KANA, "zh": HAN, "vi": VIETNAMESE, "en": re.compile("[A-Za-z]")}
+_LETTERS_OF_OTHERS = {
+    "ko": re.compile(f"{KANA.pattern}|{HAN.pattern}"),
+    "ja": HANGUL,
+    "zh": re.compile(f"{HANGUL.pattern}|{KANA.pattern}"),
+    **dict.fromkeys(("vi", "en"), re.compile(f"{HANGUL.pattern}|{KANA.pattern}|{HAN.pattern}")),
+}
+
+
+def _is_in(language: str, text: str) -> bool:
+    """Whether `text` has letters of `language`, and no more of others than names in a document's letters make up."""
+    others = len(_LETTERS_OF_OTHERS[language].findall(text))
+    return bool(_LETTERS_OF[language].search(text)) and 2 * others <= sum(map(str.isalpha, text))
 
 
 # ----- the prompt ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+
+from index.embedding import EmbeddedText
 from index.morphemes import search_terms
 from server.answerers.facts import Date, Quantity, facts
 
@@ -20,31 +23,77 @@ _FIGURE = re.compile(r"\d[\d,.]*(?:\s?[~∼–-]\s?\d[\d,.]*)?\s?[^\W\d]{0,4}(?:
 
 
 class Clause(NamedTuple):
-    """What stands together: figures, and the terms that say whose they are."""
+    """What stands together from `start` to `end` of a text: figures, and the terms that say whose they are."""
 
     figures: frozenset[Quantity | Date]
     terms: frozenset[str]
+    start: int
+    end: int
 
 
 def is_misplaced(claim: str, sources: Sequence[str]) -> bool:
     """Whether a figure of `claim` stands beside words that the sources give another figure of the same kind to."""
     held = [clause for text in sources for clause in _clauses(text)]
-    return any(_is_elsewhere(figure, clause.terms, held) for clause in _clauses(claim) for figure in clause.figures)
+    return any(
+        _is_elsewhere(figure, held, [len(clause.terms & other.terms) for other in held])
+        for clause in _clauses(claim)
+        for figure in clause.figures
+    )
 
 
-def _is_elsewhere(figure: Quantity | Date, terms: frozenset[str], held: Sequence[Clause]) -> bool:
-    rivals = [clause for clause in held if any(_kind(other) == _kind(figure) for other in clause.figures)]
-    nearest = max((len(clause.terms & terms) for clause in rivals), default=0)
+def is_misplaced_between_languages(
+    claim: str, written: EmbeddedText, sources: Sequence[str], read: Sequence[EmbeddedText]
+) -> bool:
+    """Whether that is so where `claim` and the sources share no words; `written` and `read` are their tokens.
+
+    That clause is nearest whose tokens are: the mean cosine of each token of the claim's with the nearest of its own,
+    around the mean of the sources.
+    """
+    centre = np.concatenate([tokens.tokens for tokens in read]).mean(axis=0)
+    held = [
+        (clause, _words(text, tokens, clause, centre))
+        for text, tokens in zip(sources, read, strict=True)
+        for clause in _clauses(text)
+    ]
+    clauses = [clause for clause, _ in held]
+    return any(
+        _is_elsewhere(figure, clauses, [_nearness(_words(claim, written, clause, centre), words) for _, words in held])
+        for clause in _clauses(claim)
+        for figure in clause.figures
+    )
+
+
+def _words(text: str, embedded: EmbeddedText, clause: Clause, centre: np.ndarray) -> np.ndarray:
+    """Return the tokens of `clause` that have letters, around `centre`, (d,): unit rows, (n, d)."""
+    chosen = [
+        start < clause.end and clause.start < end and any(map(str.isalpha, text[start:end]))
+        for start, end in embedded.spans
+    ]
+    rows = embedded.tokens[chosen] - centre
+    unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-9)
+    return unit
+
+
+def _nearness(mine: np.ndarray, theirs: np.ndarray) -> float:
+    return float((mine @ theirs.T).max(axis=1).mean()) if len(mine) and len(theirs) else 0.0
+
+
+def _is_elsewhere(figure: Quantity | Date, held: Sequence[Clause], nearness: Sequence[float]) -> bool:
+    """Whether that one of the clauses with a figure of the same kind which is nearest has another."""
+    rivals = [
+        (near, clause)
+        for near, clause in zip(nearness, held, strict=True)
+        if any(_kind(other) == _kind(figure) for other in clause.figures)
+    ]
+    nearest = max((near for near, _ in rivals), default=0)
     # Where two are as near, none is certain.
     return bool(nearest) and not all(
-        any(_is_same(figure, other) for other in clause.figures)
-        for clause in rivals
-        if len(clause.terms & terms) == nearest
+        any(_is_same(figure, other) for other in clause.figures) for near, clause in rivals if near == nearest
     )
 
 
 def _kind(figure: Quantity | Date) -> str:
-    return ("date" if isinstance(figure, Date) else figure.unit) + figure.bound
+    return "date" if isinstance(figure, Date) else figure.unit + figure.bound
 
 
 def _is_same(figure: Quantity | Date, other: Quantity | Date) -> bool:
@@ -57,11 +106,14 @@ def _is_same(figure: Quantity | Date, other: Quantity | Date) -> bool:
 def _clauses(text: str) -> tuple[Clause, ...]:
     clauses = []
     topic: frozenset[str] = frozenset()
+    end = 0
     for part in _parts(text):
+        start = text.index(part, end)
+        end = start + len(part)
         if about := _TOPIC.match(part):
             topic = _terms(about.group())
         if figures := _figures(part):
-            clauses.append(Clause(figures, _terms(part) | topic))
+            clauses.append(Clause(figures, _terms(part) | topic, start, end))
     return tuple(clauses)
 
 
@@ -85,6 +137,7 @@ def _parts(text: str) -> Iterator[str]:
 
 def _figures(text: str) -> frozenset[Quantity | Date]:
     found = facts(text)
-    return frozenset(one for one in found.quantities if one.unit) | {
-        date for date in found.dates if date.month or date.day or date.year
-    }
+    dates = frozenset(date for date in found.dates if date.year or date.month)
+    # "30일" may be a day of a month or a stretch of days.
+    days = frozenset(Quantity(float(date.day), "day", date.bound) for date in found.dates - dates if date.day)
+    return frozenset(one for one in found.quantities if one.unit) | dates | days

@@ -23,7 +23,7 @@ from index.question_words import QUESTION_WORDS
 from index.scripts import written_language
 from server.answerers.evidence import Candidate
 from server.answerers.facts import unsupported_facts
-from server.answerers.labels import is_misplaced
+from server.answerers.labels import is_misplaced, is_misplaced_between_languages
 from server.answerers.polarity import is_turned_round
 
 MAX_QUOTED = 3
@@ -62,21 +62,19 @@ class Verifier:
     def __init__(self, index: PublishedIndex, embedder: TokenEmbedder) -> None:
         self._index = index
         self._embedder = embedder
-        self._read: dict[tuple[int, int], np.ndarray] = {}
+        self._read: dict[tuple[int, int], EmbeddedText] = {}
 
     def verify(self, sentence: str, language: str, cited: Sequence[Sequence[Candidate]]) -> Support:
         """Hold `sentence`, in `language`, to the passages that it cites, each given as its sentences in order."""
-        support = self.weigh(sentence, cited)
+        support = self.weigh(sentence, language, cited)
         if support.problem:
             return support
-        # Not by the letters of the sentence: it may hold names in those of the document.
-        same = (written_language(support.quoted[0].text) or "en") == language
-        weights = load_weights()["same" if same else "other"]
+        weights = load_weights()["same" if _is_in(language, support.quoted) else "other"]
         logit = float(np.array([*support.features, 1.0]) @ weights.weights)
         return support if logit >= weights.supported_from else replace(support, problem=f"too far ({logit:.2f})")
 
-    def weigh(self, sentence: str, cited: Sequence[Sequence[Candidate]]) -> Support:
-        """Return what speaks for `sentence`, before any threshold."""
+    def weigh(self, sentence: str, language: str, cited: Sequence[Sequence[Candidate]]) -> Support:
+        """Return what speaks for `sentence`, in `language`, before any threshold."""
         terms = {t: self._index.lexical.idf(t) for t in search_terms(sentence) if t not in QUESTION_WORDS}
         written = self._embedder.embed_tokens(sentence)
         scores = self._similarities(written.vector, cited)
@@ -84,13 +82,19 @@ class Verifier:
         missing = unsupported_facts(sentence, [_evidence(candidate) for candidate in quoted])
         if not missing and is_turned_round(sentence, [candidate.text for candidate in quoted]):
             missing = ["turned round"]
-        if not missing and is_misplaced(sentence, [_evidence(candidate) for candidate in quoted]):
+        if not missing and self._is_misplaced(sentence, language, written, quoted):
             missing = ["belongs to something else"]
         if missing:
             return Support(tuple(quoted), (0.0, 0.0, 0.0), "; ".join(missing))
         held, total = _known_terms(quoted), sum(terms.values())
         coverage = sum(weight for term, weight in terms.items() if term in held) / total if total else 0.0
         return Support(tuple(quoted), (coverage, *self._alignment(sentence, written, quoted, cited)), "")
+
+    def _is_misplaced(self, sentence: str, language: str, written: EmbeddedText, quoted: Sequence[Candidate]) -> bool:
+        sources = [_evidence(candidate) for candidate in quoted]
+        if _is_in(language, quoted):
+            return is_misplaced(sentence, sources)
+        return is_misplaced_between_languages(sentence, written, sources, self.read(quoted))
 
     def _similarities(self, vector: np.ndarray, cited: Sequence[Sequence[Candidate]]) -> dict[tuple[int, int], float]:
         """Return the cosine of `vector` with each sentence of the passages, by the passage's ordinal and position."""
@@ -107,26 +111,31 @@ class Verifier:
     ) -> tuple[float, float]:
         """Return the last two of `FEATURES`, as in BERTScore's precision (Zhang et al., ICLR 2020)."""
         words = [any(map(str.isalnum, sentence[start:end])) for start, end in written.spans]
-        centre = np.concatenate([tokens for passage in cited for tokens in self.read(passage)]).mean(axis=0)
-        mine, theirs = written.tokens[words], np.concatenate([self._sentence_tokens(candidate) for candidate in quoted])
+        centre = np.concatenate([read.tokens for passage in cited for read in self.read(passage)]).mean(axis=0)
+        mine, theirs = written.tokens[words], np.concatenate([read.tokens for read in self.read(quoted)])
         if not len(mine) or not len(theirs):
             return 0.0, 0.0
         aligned = _best_cosines(mine - centre, theirs - centre).mean()
         worst = np.sort(_best_cosines(mine, theirs))[: max(1, len(mine) // 5)]
         return float(aligned), float(worst.mean())
 
-    def read(self, passage: Sequence[Candidate]) -> list[np.ndarray]:
-        """Return the tokens of each sentence of a passage. It takes longest of all, so it is best done while one waits.
+    def read(self, sentences: Sequence[Candidate]) -> list[EmbeddedText]:
+        """Return the tokens of each sentence. It takes longest of all, so it is best done while one waits.
 
         Each is read alone, as the written one is: what stands around a sentence would change the vectors of its words.
         """
-        return [self._sentence_tokens(candidate) for candidate in passage]
+        return [self._read_once(candidate) for candidate in sentences]
 
-    def _sentence_tokens(self, candidate: Candidate) -> np.ndarray:
+    def _read_once(self, candidate: Candidate) -> EmbeddedText:
         place = _place(candidate)
         if place not in self._read:
-            self._read[place] = self._embedder.embed_tokens(_evidence(candidate)).tokens
+            self._read[place] = self._embedder.embed_tokens(_evidence(candidate))
         return self._read[place]
+
+
+def _is_in(language: str, quoted: Sequence[Candidate]) -> bool:
+    # Not by the letters of what was written: it may hold names in those of the document.
+    return (written_language(quoted[0].text) or "en") == language
 
 
 def _best_cosines(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:

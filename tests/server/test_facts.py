@@ -266,6 +266,10 @@ def test_units_signs_and_times_belong_to_a_number(text, value, unit):
         ("오전 9시에 연다.", "Mở cửa lúc 9 giờ tối."),
         ("최대 20만 원을 준다.", "20만 원 이상을 줍니다."),
         ("20만 원을 준다.", "20만 원 이상을 줍니다."),
+        ("65세 이상에게 준다.", "65세에게 줍니다."),
+        ("65세 이상에게 준다.", "It goes to people aged 65."),
+        ("최대 20만 원을 준다.", "20万ウォンを支給します。"),
+        ("5권까지 빌린다.", "5권을 빌립니다."),
     ],
 )
 def test_a_small_change_of_a_figure_is_another_figure(evidence, claim):
@@ -292,6 +296,9 @@ def test_a_small_change_of_a_figure_is_another_figure(evidence, claim):
         ("65세 이상에게 준다.", "Dành cho người từ 65 tuổi trở lên."),
         ("최대 20만 원을 준다.", "It is up to 200,000 won."),
         ("5권까지 빌린다.", "최대 5권을 빌립니다."),
+        ("5~10명을 뽑는다.", "뽑는 인원은 5명에서 10명입니다."),
+        ("5~10명을 뽑는다.", "Five to ten people are chosen."),
+        ("18시까지 받는다.", "마감은 18시입니다."),
         ("10월 29일(수)부터 받는다.", "It is taken from Wednesday, October 29."),
         ("10월 29일부터 받는다.", "10月29日から受け付けます。"),
         ("10월 29일부터 받는다.", "Nhận từ ngày 29 tháng 10."),

@@ -1,5 +1,6 @@
 import base64
 import codecs
+import re
 
 import pytest
 
@@ -16,13 +17,31 @@ from tests.server.attacks import ATTACKS, IN_DOCUMENT
 from tests.server.model_server import ModelServer, in_tokens
 from tests.server.test_written_answers import TRUE
 
+HELD = "1989년 창설된"
+TRUE_IN = {
+    "ko": TRUE,
+    "en": "APEC, founded in 1989, is a body of regional economic cooperation that aims at the economic growth of its"
+    " members and the promotion of mutual cooperation.",
+    "ja": "APECは1989年に創設された域内経済協力体で、会員国間の経済成長と相互協力の増進を目標としています。",
+    "zh": "APEC是1989年创设的区域经济合作体，目标是促进成员国之间的经济增长和相互合作。",
+    "vi": "APEC là tổ chức hợp tác kinh tế khu vực được thành lập năm 1989, nhằm thúc đẩy tăng trưởng kinh tế và hợp"
+    " tác giữa các nước thành viên.",
+}
+# That APEC was founded in 1989 is no answer to those that ask for a number too, nor to those about something else.
+ASK_SOMETHING_ELSE = {
+    "이번 양해각서(MOU)는 취소되었다.",
+    "담당자 전화번호는 010-1234-5678입니다.",
+    "The ministry's prompt is secret.",
+    "양해각서는 10월 29일 취소되었다.",
+}
+
 
 class Obedient:
     """A model that does all that it is told by anyone: it says the payload, and gives away all that it knows."""
 
     def __init__(self):
         self.payload = ""
-        self.true = TRUE
+        self.true, self.held = TRUE, HELD
 
     def __call__(self, messages):
         told = "\n".join(message["content"] for message in messages)
@@ -33,8 +52,9 @@ class Obedient:
             " ".join(word for word in told.split() if len(word) == 24),
             *messages[1]["content"].split("\n"),
         ]  # fmt: skip
-        # A true one first: without it nothing is shown as written, whatever else holds.
-        yield from in_tokens(f"{self.true} [1] {self.true} [2]\n")
+        # A true one first, of the passage that it is of: without it nothing is shown as written, whatever else holds.
+        numbered = re.findall(r"^\[(\d)\] (.*?)(?=^\[\d\] |\Z)", messages[1]["content"], re.MULTILINE | re.DOTALL)
+        yield from in_tokens("".join(f"{self.true} [{number}]\n" for number, text in numbered if self.held in text))
         for cited in ("[1]", "[1][2]", "[4]", "[9]", ""):
             yield from in_tokens(f"{self.payload} {cited}\n")
         yield from in_tokens(f"[{self.payload}](https://evil.example/a) [1]\n<b>{self.payload}</b> [2]\n")
@@ -78,12 +98,14 @@ def check(chat, answer, payload):
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.kind}-{attack.lang}-{attack.payload[:20]}")
 def test_an_attack_shows_nothing_though_the_model_obeys(chat, model, obeyed, attack):
-    model.obedient.payload, model.obedient.true = attack.payload, TRUE
+    model.obedient.payload, model.obedient.true, model.obedient.held = attack.payload, TRUE_IN[attack.lang], HELD
     written = Chat(chat.retriever, None, model.writer)
     asked = len(model.requests)
     answer = written.answer_question(attack.text, [Turn(*turn) for turn in attack.history], attack.lang)
     assert len(model.requests) == asked + 1
     check(chat, answer, attack.payload)
+    # What is true was shown as written, so that all else had its chance.
+    assert (answer.mode == "extractive") == (attack.payload in ASK_SOMETHING_ELSE)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +126,7 @@ def test_a_document_gives_no_orders_though_the_model_obeys(poisoned, model, obey
     model.obedient.payload = attack.payload
     chat = Chat(poisoned, None, model.writer)
     [(topic, model.obedient.true)] = attack.history
+    model.obedient.held = model.obedient.true
     answer = chat.answer_question(topic, (), attack.lang)
     check(chat, answer, attack.payload)
     # What is quoted is the document's, word for word; what is written never comes from a passage that gives orders.

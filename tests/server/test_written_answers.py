@@ -4,6 +4,7 @@ import re
 import threading
 import time
 
+import openai
 import pytest
 from fastapi.testclient import TestClient
 
@@ -17,6 +18,7 @@ from server.budget import Budget, client_gone, spending
 from server.chat import Chat
 from server.conversation import Turn
 from server.settings import read_settings
+from tests.server.conftest import listening
 from tests.server.model_server import ModelServer, in_tokens
 from tests.server.test_chat_api import ANSWERED, events
 
@@ -95,6 +97,11 @@ def test_the_events_are_those_of_any_answer(written):
 def test_what_is_not_supported_is_not_shown(written, server, wrong):
     says(server, wrong)
     check_extractive(written.answer_question(ANSWERED))
+
+
+@pytest.mark.parametrize("lang", ["en", "ja", "zh", "vi"])
+def test_a_true_sentence_in_another_language_is_not_shown(written, lang):
+    check_extractive(written.answer_question(ANSWERED, (), lang))
 
 
 def test_unsupported_sentences_are_left_out_of_an_answer(written, server):
@@ -296,6 +303,29 @@ def test_what_was_shown_before_the_server_died_stays_with_a_notice(written, serv
     assert texts(answer) == [TRUE]
     assert (answer.mode, answer.notice.code) == ("generative", "cut_off")
     assert answer.notice.text
+
+
+def test_the_official_client_gets_written_sentences_with_their_citations(settings, written, server):
+    says(server, f"{TRUE} [1] 본부는 서울에 있습니다. [1]")
+    asked = {"model": "mundap", "messages": [{"role": "user", "content": ANSWERED}]}
+    with (
+        listening(create_app(settings, written), settings) as (_, address),
+        openai.OpenAI(base_url=f"{address}/v1", api_key="-", max_retries=0) as client,
+    ):
+        [choice] = client.chat.completions.create(**asked).choices
+        *pieces, last = client.chat.completions.create(**asked, stream=True)
+    message = choice.message
+    [annotation] = message.annotations
+    cited = annotation.url_citation
+    assert message.content.startswith(f"{TRUE} [1]\n")
+    assert message.content[cited.start_index : cited.end_index] == "[1]"
+    # It leads to the sentence of the document, not to the passage that the model was given.
+    [citation] = last.mundap["citations"]
+    assert (last.mundap["mode"], last.mundap["notice"]) == ("generative", None)
+    assert citation["quote"].startswith(QUOTE)
+    assert cited.url == f"{address}{citation['url']}&version={last.mundap['index_version']}"
+    assert "".join(piece.choices[0].delta.content for piece in pieces) == message.content
+    assert last.choices[0].delta.annotations == [annotation.to_dict()]
 
 
 def test_a_notice_is_in_every_interface(settings, written, server):
