@@ -62,6 +62,16 @@ class DocumentSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A stretch of a document's text, and what a citation tells of the document."""
+
+    title: str
+    date: str
+    department: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnalysedPassage:
     """A passage on its way into the index, with its search terms in order and with repetitions."""
 
@@ -141,6 +151,13 @@ class Corpus:
         doc_id, title, text, blocks, *imprint = rows[0]
         found = tuple(Block(BlockKind(kind), *where) for kind, *where in json.loads(blocks))
         return Document(doc_id, title, text, found, *imprint)
+
+    def excerpt(self, doc_id: str, start: int, end: int) -> Excerpt | None:
+        """Return `[start, end)` of one document, or None when there is none of that id."""
+        # To read all of it and its blocks would take longer than anything else about a citation.
+        sql = "SELECT title, date, department, substr(text, ?, ?) FROM document WHERE doc_id = ?"
+        rows = self._query(sql, start + 1, end - start, doc_id)
+        return Excerpt(*rows[0]) if rows else None
 
     def passages(self, ordinals: Sequence[int]) -> list[StoredPassage]:
         """Return the passages of the given ordinals, in that order."""

@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from index import morphemes
 from index.build import Progress
+from index.corpus import Excerpt
 from index.documents import Document
 from index.embedding import Embedder, TokenEmbedder, load_embedder
 from index.errors import DocumentMissing, IndexDamaged, LanguageModelError, PublishedIndexError
@@ -45,6 +46,8 @@ from server.suggestions import next_questions
 
 if TYPE_CHECKING:
     from server.answerers.generative import Writer
+
+Found = TypeVar("Found")
 
 _log = logging.getLogger("mundap")
 
@@ -138,10 +141,7 @@ class Chat:
         Raises:
             DocumentMissing: there is none of that id.
         """
-        document = self.index.corpus.document(doc_id)
-        if document is None:
-            raise DocumentMissing("There is no document of that name in the index")
-        return document
+        return _known(self.index.corpus.document(doc_id))
 
     def _notice(
         self, status: AnswerStatus, key: str, language: str, history: Sequence[Turn], started: float
@@ -210,21 +210,30 @@ class Chat:
 
     def _cite(self, n: int, candidate: Candidate) -> Citation:
         passage, sentence = candidate.hit.passage, candidate.sentence
-        document = self.document(passage.doc_id)
-        if document.text[sentence.start : sentence.end] != candidate.text:
+        document = self._excerpt(passage.doc_id, sentence.start, sentence.end)
+        if document.text != candidate.text:
             raise IndexDamaged(f"The passage {passage.passage_id} differs from its document; run: mundap index build")
         return Citation(
             n, passage.doc_id, document.title, passage.passage_id, sentence.start, sentence.end, candidate.text,
             named_phrase(candidate), document.date, document.department,
         )  # fmt: skip
 
+    def _excerpt(self, doc_id: str, start: int, end: int) -> Excerpt:
+        return _known(self.index.corpus.excerpt(doc_id, start, end))
+
     def _related(self, hit: Hit) -> RelatedPassage:
         passage = hit.passage
-        document = self.document(passage.doc_id)
+        document = self._excerpt(passage.doc_id, passage.start, passage.end)
         return RelatedPassage(
             passage.doc_id, document.title, passage.passage_id, passage.start, passage.end, passage.text,
             document.date, document.department,
         )  # fmt: skip
+
+
+def _known(found: Found | None) -> Found:
+    if found is None:
+        raise DocumentMissing("There is no document of that name in the index")
+    return found
 
 
 def pieces(answer: Answer) -> Generator[AnswerEvent, None, Answer]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from index.build import build_index
-from index.corpus import AnalysedPassage, Corpus, write_corpus
-from index.documents import BlockKind, Passage, Sentence
+from index.corpus import AnalysedPassage, Corpus, Excerpt, write_corpus
+from index.documents import BlockKind, Document, Passage, Sentence
 from index.loaders import load_document, read_source_files
 from index.publication import Publication
 from tests.conftest import REPO
@@ -35,6 +35,16 @@ def test_passages_come_in_the_order_asked_for_with_their_terms(corpus):
     assert {"apec", "양해", "각서"} & set().union(*second.sentence_terms, *first.sentence_terms)
     assert "번영" in first.context_terms
     assert corpus.passages([]) == []
+
+
+def test_an_excerpt_is_the_text_between_its_offsets(tmp_path, fake_embedder):
+    text = "앞 𝒜\u0301 漢字 " * 1_000
+    document = Document("a.txt", "제목", text, (), "2025-10-29", "부서", "")
+    write_corpus(tmp_path, [document], [], fake_embedder.embed_passages(["x"])[:0])
+    corpus = Corpus(tmp_path)
+    for start, end in ((0, 5), (2, 3), (7_990, len(text)), (3, 3)):
+        assert corpus.excerpt("a.txt", start, end) == Excerpt("제목", "2025-10-29", "부서", text[start:end])
+    assert corpus.excerpt("gone.txt", 0, 1) is None
 
 
 def test_ordinals_of_documents_are_all_their_passages(corpus):
