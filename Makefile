@@ -80,11 +80,13 @@ chromium:
 	  apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } || \
 	  { echo "The tests need Chromium. Install it first: sudo apt-get install chromium" >&2; exit 1; }
 
-# Tests of what several processes share use real servers of their own; where these are missing, they say so and are skipped.
+# Tests of what several processes share use real servers of their own, and those of deploy/ the programs that read its files.
+# Where these are missing, they say so and are skipped.
 .PHONY: services
 services:
-	@{ command -v redis-server && ls /usr/lib/postgresql/*/bin/postgres; } >/dev/null 2>&1 || test "$$(id -u)" != 0 || \
-	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql redis-server >/dev/null; }
+	@{ command -v redis-server && command -v nginx && command -v promtool && ls /usr/lib/postgresql/*/bin/postgres; } >/dev/null 2>&1 || test "$$(id -u)" != 0 || \
+	  { apt-get update -qq && \
+	  apt-get install -y -qq --no-install-recommends postgresql redis-server nginx prometheus >/dev/null; }
 
 # pip alone resolves the CPU build of torch, and the lock holds every version.
 .venv/serve: pyproject.toml requirements.lock
