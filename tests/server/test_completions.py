@@ -202,7 +202,7 @@ def test_only_the_newest_turns_and_the_beginning_of_each_are_looked_at(client, m
 
     def watch(self, question, history, lang, *rest):
         seen.extend(history)
-        return answer_question(self, question, history, lang)
+        return answer_question(self, question, history)
 
     monkeypatch.setattr(Chat, "answer_question", watch)
     contents = [f"{turn} {'가' * 9_000}" for turn in range(30)]
