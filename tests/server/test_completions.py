@@ -200,7 +200,7 @@ def test_only_the_newest_turns_and_the_beginning_of_each_are_looked_at(client, m
     seen = []
     answer_question = Chat.answer_question
 
-    def watch(self, question, history, lang, *rest):
+    def watch(self, question, history, *rest):
         seen.extend(history)
         return answer_question(self, question, history)
 
