@@ -88,13 +88,12 @@ def serve(
         int | None, typer.Option(min=1, max=65535, help="Port to listen on.  [default: MUNDAP_PORT]")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Number of server processes.")] = 1,
-    is_built: Annotated[bool, typer.Option("--is-built", hidden=True)] = False,
+    only_builds: Annotated[bool, typer.Option("--only-builds", hidden=True)] = False,
 ) -> None:
     """Build the index if it is missing or stale, then serve the chat."""
     # uvicorn ends by raising again the signal that stopped it; having been asked to stop is not a failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    if is_built:
+    if workers > 1:
         _serve_by_workers(host, port, workers)
         return
     import uvicorn
@@ -135,27 +134,12 @@ def serve(
     if report:
         _print_report(report, sys.stderr)
     print(f"Mundap is starting and will answer at http://{host}:{port}", file=sys.stderr)
-    if workers > 1:
-        _begin_anew(["serve", "--host", host, "--port", str(port), "--workers", str(workers), "--is-built"])
+    if only_builds:
+        # It ends already; another end in the middle of that would only make it complain.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        return
     first = Chat(Retriever(index, models.embedder), models.reader, models.writer) if index else models
     uvicorn.run(create_app(settings, first), host=host, port=port, **server_options(settings))
-
-
-def _begin_anew(arguments: list[str]) -> NoReturn:
-    """Let this process run our command by `arguments`.
-
-    The parent of the workers answers nothing: beginning anew gives back the gigabyte that the models take.
-    """
-    from server.builds import child_environment
-
-    # Who asks it to end in between is heard by the handler that it has not set yet.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    command = [sys.executable, "-P", "-m", "server.cli", *arguments]
-    try:
-        os.execve(sys.executable, command, child_environment({}))  # noqa: S606 - our own command
-    except OSError as error:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        raise InputError(f"The workers can't be started: {sys.executable} can't be run ({error.strerror})") from error
 
 
 def _serve_by_workers(host: str | None, port: int | None, workers: int) -> None:
@@ -163,17 +147,38 @@ def _serve_by_workers(host: str | None, port: int | None, workers: int) -> None:
 
     import uvicorn
 
+    settings = _settings()
+    host, port = host or settings.host, port or settings.port
+    _build_in_a_child(host, port)
     # Workers add up in it what they count; it has to be known before anything counts.
     with TemporaryDirectory(prefix="mundap-metrics-") as shared:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
         from server.listening import server_options
 
-        settings = _settings()
         options = server_options(settings)
-        uvicorn.run(
-            "server.app:create_app", factory=True, workers=workers, host=host or settings.host,
-            port=port or settings.port, **options,
-        )  # fmt: skip
+        uvicorn.run("server.app:create_app", factory=True, workers=workers, host=host, port=port, **options)
+
+
+def _build_in_a_child(host: str, port: int) -> None:
+    """Check and build what is served in a process of its own, which gives back the gigabyte that the models take."""
+    import subprocess
+
+    from server.builds import child_environment
+
+    command = [sys.executable, "-P", "-m", "server.cli", "serve", "--host", host, "--port", str(port), "--only-builds"]
+    try:
+        child = subprocess.Popen(command, env=child_environment({}))  # noqa: S603 - our own command
+    except OSError as error:
+        raise InputError(f"The index can't be built: {sys.executable} can't be run ({error.strerror})") from error
+    with child:
+        try:
+            code = child.wait()
+        except BaseException:
+            child.terminate()
+            raise
+    if code:
+        # As a shell tells of a process that a signal ended.
+        raise typer.Exit(code if code > 0 else 128 - code)
 
 
 @app.command()

@@ -99,11 +99,10 @@ def test_workers_that_are_asked_to_end_while_they_start_end_and_leave_nothing(
     assert list((tmp_path / "tmp").glob("mundap-metrics-*")) == []
 
 
-def test_workers_that_can_not_be_started_are_told(monkeypatch):
+def test_workers_whose_index_can_not_be_built_are_told(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/none/python")
-    with pytest.raises(InputError, match=r"The workers can't be started: /none/python .*No such file"):
-        cli._begin_anew(["serve"])
-    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(InputError, match=r"The index can't be built: /none/python .*No such file"):
+        cli._build_in_a_child("127.0.0.1", 8000)
 
 
 def test_an_address_that_is_taken_is_told_before_anything_is_loaded(mundap):
