@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -184,6 +184,8 @@ def sentence_candidates(question: str, terms: dict[str, float], hits: Sequence[H
     best_similarity = max(float(hit.sentence_scores.max()) for hit in hits)
     asked_terms = frozenset(terms)
 
+    # Most sentences hold the same few of the asked terms, or none.
+    @cache
     def coverage(found: frozenset[str]) -> float:
         return sum(idf for term, idf in terms.items() if term in found) / mass
 
