@@ -7,10 +7,10 @@ vectors lie as real ones do. Each size is published as a version of an index, op
 does, and asked the questions of the same documents.
 
 Recall is that of the dense index against comparing every vector. `ready_seconds` go from the start of a process until
-it can be asked, with files that an earlier start has verified, `first_ready_seconds` without. `search_ms` is all that
-search takes besides the encoder, `search_cpu_ms` the processor's time for it, which tells more on a busy machine, and
-`dense_ms` and `lexical_ms` the two indexes alone. Of memory, `held_mb` is the process's own, `mapped_mb` the pages of
-files that it has touched, which the system takes back when it needs them.
+it can be asked, without the reader and with files that an earlier start has verified, `first_ready_seconds` without
+that. `search_ms` is all that search takes besides the encoder, `search_cpu_ms` the processor's time for it, which tells
+more on a busy machine, and `dense_ms` and `lexical_ms` the two indexes alone. Of memory, `held_mb` is the process's
+own, `mapped_mb` the pages of files that it has touched, which the system takes back when it needs them.
 """
 
 import argparse
@@ -32,7 +32,6 @@ import numpy as np
 
 from eval.benchmarks.tables import Figures, memory_mb, percentiles, print_figures
 from eval.datasets import load_squad
-from index import morphemes
 from index.build import build_index
 from index.corpus import SENTENCE_VECTORS, AnalysedPassage, write_corpus
 from index.dense import FILE, FaissStore, recall
@@ -42,6 +41,7 @@ from index.embedding import BUNDLED, load_embedder
 from index.lexical import Bm25Store
 from index.publication import Publication, PublishedIndex, file_digests
 from index.retriever import CANDIDATES, Retriever
+from server.chat import load_models
 from server.settings import Settings
 
 DOCUMENTS = Path(__file__).parents[1] / "agency_documents.json"
@@ -228,8 +228,7 @@ def _measured(how: str, folder: Path) -> Figures:
 
 def measure(folder: Path, ask: bool) -> Figures:
     """Open the index in `folder` and `ask` it; this process has just started."""
-    embedder = load_embedder(BUNDLED, Settings().model_cache)
-    morphemes.warm_up()
+    embedder = load_models(Settings(reader="off", embedding_model=BUNDLED)).embedder
     models_loaded = _since_start()
     index = Publication(folder).open(embedder)
     ready = _since_start()
