@@ -1,8 +1,7 @@
 """The dense index: one vector a passage, searched by inner product in FAISS.
 
-Up to `FLAT_UP_TO` passages every vector is compared. Beyond, a graph leads to the nearest (HNSW: Malkov and Yashunin,
-IEEE TPAMI 2020), in one byte a dimension, and the best of what it finds are ranked by the whole vectors. How widely it
-is searched is measured when the index is written, against comparing every vector.
+Up to `FLAT_UP_TO` passages every vector is compared. Beyond, every one is compared in two bits a dimension (RaBitQ: Gao
+and Long, SIGMOD 2024; with several bits: Gao et al., SIGMOD 2025), and the best of them by their whole vectors.
 """
 
 import os
@@ -15,22 +14,16 @@ import numpy as np
 from index.vector_file import VectorFile
 
 FILE = "dense.faiss"
-# The whole vectors, where the index holds them in one byte a dimension.
+# The whole vectors, where the index holds them in two bits a dimension.
 VECTORS = "dense_vectors.npy"
-# Comparing more takes longer than following a graph does, and what is compared is exact.
+# Up to here the whole vectors take less than a millisecond, and what is compared by them is exact.
 FLAT_UP_TO = 20_000
-# The share of the nearest ten that the graph leads to at least; 0.99 is wanted of questions.
-RECALL = 0.998
-_TRIALS = 500
-_NEAREST = 10
-# Neighbours of a vector in the graph, and how widely those are looked for.
-_NEIGHBOURS = 32
-_BUILT_WITH = 100
-_SEARCHED_WITH = 256
-# How many times as many as are asked for are ranked by the whole vectors.
+_COMPRESSED = "RaBitQfs2"
+# What is compressed at once, to bound the memory that it takes.
+_BATCH = 100_000
+# How many are ranked by their whole vectors: half as many again as are asked for, and at least so many.
 _RANKED_AGAIN = 1.5
-# Who asks for more gets them by comparing every vector.
-_MOST_BY_GRAPH = 1_000
+_RANKED_AT_LEAST = 150
 
 
 class DenseStore(Protocol):
@@ -63,19 +56,21 @@ class FaissStore:
     def write(vectors: np.ndarray, folder: Path) -> None:
         """Write `vectors`, float32 (n, d) of unit norm, to `folder`."""
         faiss.omp_set_num_threads(os.cpu_count() or 1)
-        if len(vectors) > FLAT_UP_TO:
-            index = _graph(vectors)
+        is_flat = len(vectors) <= FLAT_UP_TO
+        kind = "Flat" if is_flat else _COMPRESSED
+        index: Any = faiss.index_factory(vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
+        index.train(vectors)
+        for start in range(0, len(vectors), _BATCH):
+            index.add(vectors[start : start + _BATCH])
+        if not is_flat:
             np.save(folder / VECTORS, vectors)
-        else:
-            index = faiss.IndexFlatIP(vectors.shape[1])
-            index.add(vectors)
         faiss.write_index(index, str(folder / FILE))
 
     @classmethod
     def open(cls, folder: Path) -> "FaissStore":
         """Open the index in `folder`, memory-mapped. Its digest must have been checked before."""
         index = faiss.read_index(str(folder / FILE), faiss.IO_FLAG_MMAP_IFC)
-        return cls(index, VectorFile(folder / VECTORS) if isinstance(index, faiss.IndexHNSW) else None)
+        return cls(index, VectorFile(folder / VECTORS) if (folder / VECTORS).exists() else None)
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -88,15 +83,9 @@ class FaissStore:
         if self._vectors is None:
             scores, ordinals = self._index.search(vector[None, :], top_k)
             return dict(zip(ordinals[0].tolist(), scores[0].tolist(), strict=True))
-        count = min(round(_RANKED_AGAIN * top_k), len(self))
-        if count <= _MOST_BY_GRAPH:
-            widely = max(self._index.hnsw.efSearch, count)
-            parameters = faiss.SearchParametersHNSW(efSearch=widely)  # type: ignore[attr-defined]
-            [ordinals] = self._index.search(vector[None, :], count, params=parameters)[1]
-        else:
-            [ordinals] = self._index.storage.search(vector[None, :], count)[1]
-        # Where the graph leads to fewer, FAISS fills up with -1.
-        scores_of = self.scores(vector, ordinals[ordinals >= 0].tolist())
+        count = min(max(round(_RANKED_AGAIN * top_k), _RANKED_AT_LEAST), len(self))
+        [ordinals] = self._index.search(vector[None, :], count)[1]
+        scores_of = self.scores(vector, ordinals.tolist())
         return dict(sorted(scores_of.items(), key=lambda item: -item[1])[:top_k])
 
     def scores(self, vector: np.ndarray, ordinals: list[int]) -> dict[int, float]:
@@ -106,33 +95,3 @@ class FaissStore:
         rows = np.asarray(ordinals, dtype=np.int64)
         whole = self._vectors.read(rows, np.ones_like(rows)) if self._vectors else self._index.reconstruct_batch(rows)
         return dict(zip(ordinals, (whole @ vector).tolist(), strict=True))
-
-
-def _graph(vectors: np.ndarray) -> Any:
-    """Return a graph of `vectors` that is searched as widely as it takes to find enough of the nearest."""
-    index: Any = faiss.index_factory(vectors.shape[1], f"HNSW{_NEIGHBOURS},SQ8", faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = _BUILT_WITH
-    index.train(vectors)
-    index.add(vectors)
-    asked = _trials(vectors)
-    nearest = faiss.knn(asked, vectors, _NEAREST, metric=faiss.METRIC_INNER_PRODUCT)[1]
-    index.hnsw.efSearch = _SEARCHED_WITH
-    while index.hnsw.efSearch < len(vectors):
-        if recall(index.search(asked, round(_RANKED_AGAIN * _NEAREST))[1], nearest) >= RECALL:
-            break
-        index.hnsw.efSearch *= 2
-    return index
-
-
-def _trials(vectors: np.ndarray) -> np.ndarray:
-    """Return vectors as far from their nearest as questions are: some, moved by the way from another to a third."""
-    one, other, third = np.random.default_rng(0).integers(len(vectors), size=(3, _TRIALS))
-    moved = vectors[one] + vectors[other] - vectors[third]
-    unit: np.ndarray = moved / np.linalg.norm(moved, axis=1, keepdims=True)
-    return unit
-
-
-def recall(found: np.ndarray, nearest: np.ndarray) -> float:
-    """Return which share of `nearest`, ordinals (questions, k), is in the same row of `found`, (questions, any)."""
-    rows = zip(found.tolist(), nearest.tolist(), strict=True)
-    return sum(len(set(one) & set(other)) for one, other in rows) / nearest.size

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from index import dense
-from index.dense import FaissStore, recall
+from index.dense import FaissStore
 
 
 def unit(values):
@@ -13,13 +13,13 @@ def unit(values):
 def vectors():
     # Around a few centres, in a narrow cone, as those of texts are.
     chance = np.random.default_rng(0)
-    centres = chance.standard_normal((20, 24)) + 2
-    return unit(centres[chance.integers(20, size=1500)] + 0.5 * chance.standard_normal((1500, 24)))
+    centres = chance.standard_normal((20, 384)) + 2
+    return unit(centres[chance.integers(20, size=1500)] + 0.5 * chance.standard_normal((1500, 384)))
 
 
-@pytest.fixture(params=["flat", "graph"])
+@pytest.fixture(params=["flat", "compressed"])
 def store(request, vectors, tmp_path, monkeypatch):
-    monkeypatch.setattr(dense, "FLAT_UP_TO", 1_000 if request.param == "graph" else 2_000)
+    monkeypatch.setattr(dense, "FLAT_UP_TO", 1_000 if request.param == "compressed" else 2_000)
     FaissStore.write(vectors, tmp_path)
     return FaissStore.open(tmp_path)
 
@@ -34,14 +34,11 @@ def test_search_ranks_as_brute_force_does(store, vectors):
 
 
 def test_nearly_all_of_the_nearest_are_found(store, vectors):
-    questions = unit(vectors[:400] + 0.1 * np.random.default_rng(1).standard_normal((400, 24)))
-    nearest = np.argsort(-questions @ vectors.T, axis=1)[:, :10]
-    found = np.array([list(store.search(question, 10)) for question in questions])
-    assert recall(found, nearest) >= 0.99
-
-
-def test_recall_is_the_share_that_was_found_in_any_order():
-    assert recall(np.array([[3, 1, 9], [5, 6, 0]]), np.array([[1, 3], [5, 7]])) == 0.75
+    questions = unit(vectors[:400] + 0.02 * np.random.default_rng(1).standard_normal((400, 384)))
+    nearest = np.argsort(-questions @ vectors.T, axis=1)[:, :10].tolist()
+    found = [list(store.search(question, 10)) for question in questions]
+    shares = [len(set(one) & set(other)) / 10 for one, other in zip(found, nearest, strict=True)]
+    assert sum(shares) / len(shares) >= 0.99
 
 
 def test_scores_of_given_passages_are_their_cosines(store, vectors):
@@ -53,11 +50,3 @@ def test_scores_of_given_passages_are_their_cosines(store, vectors):
 def test_no_more_is_found_than_there_is(store, vectors):
     assert len(store) == 1500
     assert sorted(store.search(vectors[0], 5_000)) == list(range(1500))
-
-
-def test_a_graph_is_searched_as_widely_as_it_takes(vectors, tmp_path, monkeypatch):
-    monkeypatch.setattr(dense, "FLAT_UP_TO", 1_000)
-    monkeypatch.setattr(dense, "_SEARCHED_WITH", 1)
-    FaissStore.write(vectors, tmp_path)
-    index = FaissStore.open(tmp_path)._index
-    assert 1 < index.hnsw.efSearch < 1500
