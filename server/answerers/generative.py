@@ -10,7 +10,7 @@ import re
 import secrets
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -80,6 +80,9 @@ class Writer:
         try:
             pieces = _reading_meanwhile(self.model.stream(messages, IDLE_SECONDS), verifier, passages)
             for draft in drafts(pieces):
+                if not draft.is_whole:
+                    verifier.read_written(draft.text)
+                    continue
                 problem = _unshowable(draft, fence, language, prompt, len(passages))
                 if not problem:
                     cited = [passages[number - 1] for number in draft.citations]
@@ -252,10 +255,14 @@ def _as_data(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One sentence as the model wrote it, without markup, and the numbers of the passages that it cites."""
+    """One sentence as the model wrote it, without markup, and the numbers of the passages that it cites.
+
+    Unless it `is_whole`, more citations may follow.
+    """
 
     text: str
     citations: tuple[int, ...]
+    is_whole: bool = True
 
 
 _CITATION = re.compile(r"\s*[\[［【]\s*(\d{1,2}(?:\s*[,、，]\s*\d{1,2})*)\s*[\]］】]")
@@ -278,7 +285,8 @@ _MARKUP = re.compile(r"\]\s*\(|<\s*/?\s*[A-Za-z!]|//|\b(?:javascript|data):", re
 def drafts(pieces: Iterator[str]) -> Iterator[Draft]:
     """Yield each sentence of a text that comes in `pieces` as soon as it and the citations behind it are there.
 
-    An empty piece says that nothing has come for a while: a sentence that has a citation is taken to be complete.
+    An empty piece says that nothing has come for a while: a sentence that has a citation is taken to be whole. Until
+    then it is yielded as one that isn't.
     """
     text = ""
     for piece in pieces:
@@ -288,6 +296,8 @@ def drafts(pieces: Iterator[str]) -> Iterator[Draft]:
             text = text[end:]
             if draft:
                 yield draft
+        if piece and (end := _sentence_end(text, waits=False)) is not None and (draft := _draft(text[:end])):
+            yield replace(draft, is_whole=False)
     if draft := _draft(text):
         yield draft
 

@@ -69,7 +69,7 @@ class LanguageModel:
         )
 
     def stream(self, messages: Sequence[dict[str, str]], idle_seconds: float) -> Iterator[str]:
-        """Yield the text piece by piece, and "" whenever nothing has come for `idle_seconds`.
+        """Yield the text piece by piece, and "" whenever nothing has come for `idle_seconds`, whoever was busy then.
 
         It may be left off at any time: the server then sees the connection close.
 
@@ -93,13 +93,16 @@ class LanguageModel:
 
     def _pieces(self, pieces: "_Pieces", idle_seconds: float) -> Iterator[str]:
         characters = 0
+        last = time.monotonic()
         while True:
             check_budget()
             try:
-                piece = pieces.get(timeout=idle_seconds)
+                piece = pieces.get(timeout=max(0, last + idle_seconds - time.monotonic()))
             except queue.Empty:
                 yield ""
+                last = time.monotonic()
                 continue
+            last = time.monotonic()
             if piece is None:
                 if not characters:
                     raise self._failed(LanguageModelError("nonsense", "The language model wrote nothing"))

@@ -63,6 +63,7 @@ class Verifier:
         self._index = index
         self._embedder = embedder
         self._read: dict[tuple[int, int], EmbeddedText] = {}
+        self._written: dict[str, EmbeddedText] = {}
 
     def verify(self, sentence: str, language: str, cited: Sequence[Sequence[Candidate]]) -> Support:
         """Hold `sentence`, in `language`, to the passages that it cites, each given as its sentences in order."""
@@ -76,7 +77,7 @@ class Verifier:
     def weigh(self, sentence: str, language: str, cited: Sequence[Sequence[Candidate]]) -> Support:
         """Return what speaks for `sentence`, in `language`, before any threshold."""
         terms = {t: self._index.lexical.idf(t) for t in search_terms(sentence) if t not in QUESTION_WORDS}
-        written = self._embedder.embed_tokens(sentence)
+        written = self.read_written(sentence)
         scores = self._similarities(written.vector, cited)
         quoted = _chosen(sentence, list(chain.from_iterable(cited)), terms, scores)
         missing = unsupported_facts(sentence, [_evidence(candidate) for candidate in quoted])
@@ -125,6 +126,12 @@ class Verifier:
         Each is read alone, as the written one is: what stands around a sentence would change the vectors of its words.
         """
         return [self._read_once(candidate) for candidate in sentences]
+
+    def read_written(self, sentence: str) -> EmbeddedText:
+        """Return the tokens of a sentence that was written; like `read`, it is best done while one waits."""
+        if sentence not in self._written:
+            self._written[sentence] = self._embedder.embed_tokens(sentence)
+        return self._written[sentence]
 
     def _read_once(self, candidate: Candidate) -> EmbeddedText:
         place = _place(candidate)

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from index.errors import LanguageModelError, Refused, UsageError
 from server.answer import Answer, AnswerBegun, AnswerSentence, AnswerStatus, Citation
 from server.answerers import language_model
-from server.answerers.generative import Writer, drafts, load_prompt
+from server.answerers.generative import Draft, Writer, drafts, load_prompt
 from server.answerers.language_model import CircuitBreaker, LanguageModel
 from server.app import create_app
 from server.budget import Budget, client_gone, spending
@@ -524,7 +524,11 @@ def test_half_a_model_is_a_mistake_that_is_told(monkeypatch, tmp_path, variables
 def test_a_text_becomes_sentences_with_their_citations_however_it_is_cut(text, expected):
     for size in (1, 2, 5, 1_000):
         pieces = [text[at : at + size] for at in range(0, len(text), size)]
-        assert [(draft.text, draft.citations) for draft in drafts(iter(pieces))] == expected, size
+        assert whole(drafts(iter(pieces))) == expected, size
+
+
+def whole(made):
+    return [(draft.text, draft.citations) for draft in made if draft.is_whole]
 
 
 @pytest.mark.parametrize(
@@ -547,13 +551,23 @@ def test_a_sentence_that_is_there_does_not_wait_for_the_next():
         yield ""
         raise AssertionError("the sentence was there")
 
-    assert next(drafts(pieces())).text == "가나다."
+    made = drafts(pieces())
+    assert next(made) == Draft("가나다.", (1,), is_whole=False)
+    assert next(made) == Draft("가나다.", (1,))
+
+
+def test_a_sentence_is_read_once_though_another_citation_might_have_followed(written, monkeypatch):
+    embedder, read = written.writer.embedder, []
+    embed = embedder.embed_tokens
+    monkeypatch.setattr(embedder, "embed_tokens", lambda text: read.append(text) or embed(text))
+    assert texts(written.answer_question(ANSWERED)) == [TRUE]
+    assert read.count(TRUE) == 1
 
 
 def test_a_citation_that_comes_late_still_belongs_to_its_sentence():
     for text in ("가나다. [1] 라마바. [2]", "가나다 [1]. 라마바 [2]."):
         pieces = (piece for character in text for piece in (character, ""))
-        assert [(draft.text, draft.citations) for draft in drafts(pieces)] == [("가나다.", (1,)), ("라마바.", (2,))]
+        assert whole(drafts(pieces)) == [("가나다.", (1,)), ("라마바.", (2,))]
 
 
 def test_a_text_without_an_end_is_cut():
