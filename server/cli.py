@@ -211,17 +211,20 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Print the passages that most likely answer, with the dense, lexical and fused score of each."""
-    from index.reader import OFF
-    from server.chat import create_chat
+    from index.embedding import load_embedder
+    from index.retriever import Retriever
     from server.conversation import clean_question
     from server.routes.schemas import HitModel, SearchResponse
 
     cleaned = clean_question(question)
-    # What only answers is not loaded.
-    chat = create_chat(_settings().model_copy(update={"reader": OFF, "llm_base_url": ""}))
-    hits = [HitModel.of(hit) for hit in chat.retriever.search(cleaned, top_k).hits]
+    settings = _settings()
+    publication = settings.publication()
+    publication.current_version()
+    embedder = load_embedder(settings.embedding_model, settings.model_cache)
+    retriever = Retriever(publication.open(embedder), embedder)
+    hits = [HitModel.of(hit) for hit in retriever.search(cleaned, top_k).hits]
     if as_json:
-        response = SearchResponse(hits=hits, index_version=chat.index.manifest.version)
+        response = SearchResponse(hits=hits, index_version=retriever.index.manifest.version)
         print(response.model_dump_json(indent=2))
     else:
         print(" rank  score  dense  lexical  passage")
