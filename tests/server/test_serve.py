@@ -99,6 +99,14 @@ def test_workers_that_are_asked_to_end_while_they_start_end_and_leave_nothing(
     assert list((tmp_path / "tmp").glob("mundap-metrics-*")) == []
 
 
+def test_what_is_in_the_way_of_workers_is_told_once_and_ends_the_start(data_dir, tmp_path, free_port):
+    environment = os.environ | {"MUNDAP_DATA_DIR": str(data_dir), "MUNDAP_SOURCE_DIR": str(tmp_path / "none")}
+    command = [sys.executable, "-m", "server.cli", "serve", "--port", str(free_port), "--workers", "2"]
+    run = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
+    check_failed(run, 3)
+    assert "MUNDAP_SOURCE_DIR" in run.stderr
+
+
 def test_workers_whose_index_can_not_be_built_are_told(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/none/python")
     with pytest.raises(InputError, match=r"The index can't be built: /none/python .*No such file"):
