@@ -52,6 +52,8 @@ from server.conversation import Turn, clean_question, standalone_question
 CLASS_WEIGHT = {"full": 2.0, "near": 1.5, "far": 0.7}
 GOLD = "gold (tuning part)"
 GOLD_WEIGHT = 10
+# The deviation of what is the case for one in ten.
+_RARELY = 0.3
 # What thresholds are set to: the share that may be answered of the questions marked as unanswerable, each of which was
 # written to look answered, and of far ones; and the share of far ones that may be shown something near.
 FALSE_ANSWERS = 0.15
@@ -239,9 +241,11 @@ def _weight(example: Example) -> int:
 def _logistic(features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the coefficients on the features' own scales, the bias last."""
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
+    # What is hardly ever the case in the data must not get a huge weight from the few examples of which it is.
+    deviation = np.where(np.isin(features, (0, 1)).all(axis=0), deviation.clip(_RARELY), deviation)
     model = LogisticRegression(C=1.0, max_iter=2000).fit((features - mean) / deviation, labels, sample_weight=weights)
     coefficients = model.coef_[0] / deviation
-    # A feature that hardly varies in the data would get a huge weight on its own scale.
+    # Nor what hardly varies.
     coefficients[deviation < 1e-3] = 0.0
     return np.append(coefficients, model.intercept_[0] - coefficients @ mean)
 
