@@ -13,7 +13,7 @@ from index.chunking import Chunking, split_into_passages
 from index.corpus import AnalysedPassage, Corpus, write_corpus
 from index.documents import Document, Passage, Sentence
 from index.embedding import Embedder
-from index.errors import GateError, IndexMissing, InputError, PublishedIndexError, TransientError
+from index.errors import GateError, IndexDamaged, IndexMissing, InputError, PublishedIndexError, TransientError
 from index.inputs import inputs_digest, package_versions
 from index.loaders import SourceFile, load_document, read_source_files
 from index.loaders.process import ParserProcess
@@ -193,16 +193,20 @@ def build_if_stale(
 ) -> tuple[PublishedIndex, BuildReport | None]:
     """Return the published index, and the report of the build where one was due.
 
-    It is due when nothing is published, or when the sources differ from those that were last built: what was built and
-    refused by a gate, or rolled back, is not built again until a source changes.
+    It is due when nothing is published or the pointer to it is damaged, or when the sources differ from those that were
+    last built: what was built and refused by a gate, or rolled back, is not built again until a source changes.
 
     Raises:
-        IndexDamaged, IndexMismatch: what is published can't be used.
+        IndexDamaged, IndexMismatch: the version that is published can't be used.
     """
     try:
         index = publication.open(embedder)
     except IndexMissing:
         pass
+    except IndexDamaged:
+        # A version whose files have changed is for somebody to look at; a pointer to nothing tells nobody anything.
+        if publication.names_a_version:
+            raise
     else:
         if publication.settled() == _inputs(read_source_files(source), embedder, Chunking()):
             return index, None

@@ -293,6 +293,11 @@ class Publication:
             pass
         return True
 
+    @property
+    def names_a_version(self) -> bool:
+        """Whether the pointer names a version that is there, whole or not."""
+        return self._current_or_none() in self._names()
+
     def current_version(self) -> str:
         """Return the name of the published version.
 
@@ -429,6 +434,22 @@ class Publication:
         version = self.current_version()
         manifest = self.verify(version, read_again=False)
         return open_folder(self._versions / version, manifest, embedder, self.engine)
+
+    def open_newest(self, embedder: Embedder) -> PublishedIndex | None:
+        """Open the newest version that is whole, was built with `embedder` and is not held; None where there is none.
+
+        It is what is left to answer from where nothing can be told of the published one, or that one can't be used.
+        """
+        held = self.held()
+        for manifest in self.versions():
+            if manifest.version in held:
+                continue
+            try:
+                whole = self.verify(manifest.version, read_again=False)
+                return open_folder(self._versions / whole.version, whole, embedder, self.engine)
+            except PublishedIndexError:
+                continue
+        return None
 
     def kept_manifest(self, version: str) -> Manifest | None:
         """Return the manifest of the version of that name, whoever gave it, or None where none is kept.

@@ -24,7 +24,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from index.errors import EngineUnavailable, MundapError, Refused
+from index.errors import EngineUnavailable, MundapError, PublishedIndexError, Refused
+from index.publication import Publication
+from index.retriever import Retriever
 from index.seclusion import seclude_process
 from server.builds import Builds
 from server.chat import Chat, Models, create_chat, load_models
@@ -76,8 +78,8 @@ def create_app(settings: Settings | None = None, chat: Chat | Models | None = No
     """Return the application. `chat` is opened at start-up where it isn't given.
 
     With an admin token the app also starts before anything is published, with the models alone: the staff make the
-    first index. When another version is published in the data folder than it answers from, a chat on that one takes its
-    place.
+    first index. Where the published version can't be used it starts with the newest one that can. When another version
+    is published in the data folder than it answers from, a chat on that one takes its place.
 
     Raises (at start-up):
         PublishedIndexError, ModelError: see `create_chat`.
@@ -99,9 +101,7 @@ def create_app(settings: Settings | None = None, chat: Chat | Models | None = No
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
         app.state.publication = publication = settings.publication()
-        first: Chat | Models = chat or (
-            load_models(settings) if token and not publication.is_begun else create_chat(settings)
-        )
+        first = chat or _chat_to_begin_with(settings, publication, bool(token))
         app.state.chat = None
         app.state.storage = Storage(settings.database, metrics.failures.labels("storage").inc)
         app.state.builds = Builds(settings.data_dir)
@@ -158,6 +158,30 @@ def create_app(settings: Settings | None = None, chat: Chat | Models | None = No
     if settings.trusted_proxies:
         app.add_middleware(_TrustedProxies, trusted_hosts=settings.trusted_proxies.split())
     return app
+
+
+def _chat_to_begin_with(settings: Settings, publication: Publication, has_staff: bool) -> Chat | Models:
+    """Return a chat on the published version, or on the newest that is whole where that one can't be used.
+
+    A worker that takes the place of another must come up whatever has become of the published version meanwhile: its
+    parent would end with it. Where no version can be used it is the models alone, until one can.
+
+    Raises:
+        PublishedIndexError: nothing has been published, and there are no staff to do it.
+        ModelError: see `create_chat`.
+    """
+    models = load_models(settings)
+    try:
+        return create_chat(settings, models)
+    except PublishedIndexError as error:
+        if not publication.is_begun:
+            if has_staff:
+                return models
+            raise
+        index = publication.open_newest(models.embedder)
+        instead = index.manifest.version if index else "nothing"
+        _log.error("the published index can't be used; answering from %s: %s", instead, error)
+        return Chat(Retriever(index, models.embedder), models.reader, models.writer) if index else models
 
 
 def _begin_with_signals(drain: Drain) -> None:

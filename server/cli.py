@@ -131,6 +131,11 @@ def serve(
             index = publication.open(models.embedder)
         else:
             raise
+    except PublishedIndexError as error:
+        index = publication.open_newest(models.embedder)
+        if index is None:
+            raise
+        print(f"mundap: {error}; until then {index.manifest.version} is served", file=sys.stderr)
     if report:
         _print_report(report, sys.stderr)
     print(f"Mundap is starting and will answer at http://{host}:{port}", file=sys.stderr)
@@ -150,8 +155,10 @@ def _serve_by_workers(host: str | None, port: int | None, workers: int) -> None:
     settings = _settings()
     host, port = host or settings.host, port or settings.port
     _build_in_a_child(host, port)
-    # Workers add up in it what they count; it has to be known before anything counts.
-    with TemporaryDirectory(prefix="mundap-metrics-") as shared:
+    # Workers add up in it what they count; it has to be known before anything counts. Its files are mapped: on a disk
+    # that fills up, whoever counts would be killed.
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a folder of its own is made there
+    with TemporaryDirectory(prefix="mundap-metrics-", dir=memory) as shared:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
         from server.listening import server_options
 

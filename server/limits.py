@@ -118,7 +118,8 @@ class RateLimiter:
         limiter = FixedWindowRateLimiter(shared)
         for rate in self._rates:
             if not await limiter.hit(rate, name):
-                return (await limiter.get_window_stats(rate, name)).reset_time - time.time()
+                # Redis tells whole seconds, in the last half second of a window none.
+                return max(1.0, (await limiter.get_window_stats(rate, name)).reset_time - time.time())
         return 0.0
 
     async def _wait_here(self, address: str) -> float:

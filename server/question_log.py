@@ -1,6 +1,7 @@
 """The log of questions: written beside the answering, which never waits for it, and purged when its time is over."""
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -16,6 +17,8 @@ WRITE_EVERY_SECONDS = 0.5
 MOST_WAITING = 10_000
 _AT_ONCE = 500
 PROBE_EVERY_SECONDS = 10.0
+# A database that is lost is given up sooner.
+STUCK_AFTER_SECONDS = 15.0
 _TRY_AGAIN_SECONDS = 5.0
 _PURGE_EVERY_SECONDS = 3_600.0
 _CLOCK_JUMP = timedelta(hours=12)
@@ -46,7 +49,13 @@ class QuestionLog:
         self._stopped = threading.Event()
         self._began = (time.time(), time.monotonic())
         self._purge_at = self._probe_at = 0.0
+        self._busy_since = math.inf
         self._thread = threading.Thread(target=self._run, name="question log", daemon=True)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the database has been waited for for longer than it may take."""
+        return time.monotonic() - self._busy_since > STUCK_AFTER_SECONDS
 
     def start(self) -> None:
         """Write and purge until `stop`."""
@@ -67,8 +76,9 @@ class QuestionLog:
     def stop(self) -> None:
         """Write what is there, in one attempt, and no more after that."""
         self._stopped.set()
-        self._thread.join()
-        self.write()
+        self._thread.join(STUCK_AFTER_SECONDS)
+        if not self._thread.is_alive():
+            self.write()
         if self._waiting:
             _log.error("%d questions could not be written and are lost", len(self._waiting))
             self._on_lost(len(self._waiting))
@@ -112,6 +122,7 @@ class QuestionLog:
     def _run(self) -> None:
         pause = WRITE_EVERY_SECONDS
         while not self._stopped.wait(pause):
+            self._busy_since = time.monotonic()
             try:
                 pause = WRITE_EVERY_SECONDS if self.write() else _TRY_AGAIN_SECONDS
                 if time.monotonic() >= self._probe_at:
@@ -122,3 +133,5 @@ class QuestionLog:
             except Exception:  # a log that dies in silence would be worse than any one failure
                 _log.exception("the log of questions failed")
                 pause = _TRY_AGAIN_SECONDS
+            finally:
+                self._busy_since = math.inf

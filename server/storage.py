@@ -7,6 +7,7 @@ import logging
 import sqlite3
 import threading
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -257,14 +258,7 @@ class Storage:
             StorageError: the database can't be read.
         """
         matches = _questions.c.status.in_(statuses) if statuses else _questions.c.status.is_not(None)
-        is_answered = case((_questions.c.status.in_(UNANSWERED), 0), else_=1)
-        found = (
-            self._questions_with_feedback()
-            .where(matches)
-            .order_by(is_answered, _questions.c.asked.desc())
-            .offset(first)
-            .limit(count)
-        )
+        found = self._questions_with_feedback().where(matches).offset(first).limit(count)
         with self._reading() as connection:
             total = connection.execute(select(func.count()).select_from(_questions).where(matches)).scalar_one()
             return [_read_question(row) for row in connection.execute(found)], total
@@ -275,18 +269,21 @@ class Storage:
         Raises:
             StorageError: the database can't be read.
         """
-        first, count = 0, 1_000
-        while True:
-            page, _ = self.questions_page(first, count)
-            yield from page
-            if len(page) < count:
-                return
-            first += count
+        # By one query: questions that come meanwhile would move the pages of several.
+        with self._reading() as connection:
+            for row in connection.execution_options(yield_per=1_000).execute(self._questions_with_feedback()):
+                yield _read_question(row)
 
     def _questions_with_feedback(self) -> Select[Any]:
+        """Select questions, those without an answer first, and then the newest."""
         columns = [_questions.c[field.name] for field in fields(AskedQuestion)]
         said = _feedback.c.answer_id == _questions.c.answer_id
-        return select(*columns, _feedback.c.helpful).join(_feedback, said, isouter=True)
+        is_answered = case((_questions.c.status.in_(UNANSWERED), 0), else_=1)
+        return (
+            select(*columns, _feedback.c.helpful)
+            .join(_feedback, said, isouter=True)
+            .order_by(is_answered, _questions.c.asked.desc())
+        )
 
     # ----- all of it -------------------------------------------------------------------------------------------------
 
@@ -327,12 +324,18 @@ class Storage:
     # ----- the database ----------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """Find out whether the database can be written, at the cost of next to nothing.
+        """Find out whether the database can be written, by writing what is removed at once.
 
         Raises:
             StorageError: it can't.
         """
-        self.forget_answer("")
+        # The longest feedback that there is: a disk may have room for a few bytes more, and for nothing else.
+        answer_id = uuid.uuid4().hex
+        long = {"reason": "", "comment": "가" * 1_000, "question": "가" * 500}
+        row = {"answer_id": answer_id, "sent": datetime.now(UTC), "helpful": False, **long}
+        with self._writing("Nothing can be written at the moment; try again later") as connection:
+            connection.execute(insert(_feedback).values(row))
+            connection.execute(delete(_feedback).where(_feedback.c.answer_id == answer_id))
 
     @contextmanager
     def _writing(self, problem: str) -> Iterator[Connection]:
@@ -395,7 +398,12 @@ def _open(url: str) -> Engine:
     backend = url.partition(":")[0].partition("+")[0]
     if backend == "postgresql":
         options = f"-c statement_timeout={PATIENCE_SECONDS * 1000} -c lock_timeout={PATIENCE_SECONDS * 1000}"
-        given = {"connect_timeout": PATIENCE_SECONDS, "options": options, "application_name": "mundap"}
+        given = {
+            "connect_timeout": PATIENCE_SECONDS, "options": options, "application_name": "mundap",
+            # A server or network that went away without a word would be waited for for a quarter of an hour.
+            "tcp_user_timeout": PATIENCE_SECONDS * 1000, "keepalives_idle": PATIENCE_SECONDS,
+            "keepalives_interval": 1, "keepalives_count": PATIENCE_SECONDS,
+        }  # fmt: skip
         return create_engine(
             url, pool_pre_ping=True, pool_timeout=PATIENCE_SECONDS, hide_parameters=True, connect_args=given
         )

@@ -122,7 +122,7 @@ def test_nginx_takes_its_configuration(tmp_path):
         whole = tmp_path / "nginx.conf"
         whole.write_text(
             f"pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log; events {{}}\n"
-            f"http {{ access_log off; include {included}; }}\n"
+            f"http {{ access_log {tmp_path}/access.log; include {included}; }}\n"
         )
         checked = run("nginx", "-t", "-q", "-c", whole)
         assert checked.returncode == 0, checked.stderr

@@ -103,7 +103,7 @@ def _works(scope: Scope) -> bool:
 
 
 def _is_counted(scope: Scope) -> bool:
-    return (scope["method"], scope["path"]) in _COUNTED or scope["path"].startswith(_SOURCES)
+    return (scope["method"], scope["path"]) in _COUNTED or _works(scope)
 
 
 async def _whole_body(receive: Receive) -> list[Message]:

@@ -59,7 +59,10 @@ async def ready(request: Request) -> Readiness:
     follower: Follower = state.follower
     problems = [
         name
-        for name, is_there in (("published_index", follower.is_behind), ("storage", storage.is_failing))
+        for name, is_there in (
+            ("published_index", follower.is_behind),
+            ("storage", storage.is_failing or state.question_log.is_stuck),
+        )
         if is_there
     ]
     return Readiness(status="degraded" if problems else "ok", index_version=chat.version, problems=problems)

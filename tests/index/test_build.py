@@ -260,3 +260,26 @@ def test_a_damaged_index_is_refused_and_not_silently_replaced(source, tmp_path, 
     with pytest.raises(IndexDamaged, match="run: mundap index build"):
         build_if_stale(folder, publication, fake_embedder)
     assert build_index(folder, publication, fake_embedder).published
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff" * 50, b"20990101T000000Z-none", b"../.."])
+def test_a_start_builds_anew_where_the_pointer_tells_nothing(source, tmp_path, fake_embedder, content):
+    publication, folder = Publication(tmp_path / "data"), source({"a.txt": "첫째 문서이다."})
+    build_if_stale(folder, publication, fake_embedder)
+    (publication.folder / "current").write_bytes(content)
+    index, report = build_if_stale(folder, publication, fake_embedder)
+    assert report.published
+    assert publication.current_version() == index.manifest.version
+    assert len(texts(publication, fake_embedder)) == 1
+
+
+def test_what_is_whole_is_opened_where_the_published_version_is_not(source, tmp_path, fake_embedder):
+    publication, folder = Publication(tmp_path / "data"), source({"a.txt": "첫째 문서이다."})
+    first = build_index(folder, publication, fake_embedder).version
+    source({"a.txt": "고친 문서이다."})
+    second = build_index(folder, publication, fake_embedder).version
+    assert publication.open_newest(fake_embedder).manifest.version == second
+    (publication.folder / "versions" / second / "corpus.sqlite").write_bytes(b"")
+    assert publication.open_newest(fake_embedder).manifest.version == first
+    (publication.folder / "versions" / first / "corpus.sqlite").write_bytes(b"")
+    assert publication.open_newest(fake_embedder) is None

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -86,6 +87,28 @@ def test_a_pointer_that_is_damaged_is_told_and_answers_go_on_until_it_is_whole_a
             wait_for(lambda: values(client)["mundap_index_behind",] == 0)
 
 
+def test_a_worker_is_replaced_while_the_pointer_is_damaged(data_dir, settings, free_port):
+    pointer = Publication(data_dir).folder / "current"
+    with serving(free_port, data_dir, settings, "--workers", "2") as (server, client):
+        wait_for(lambda: values(client)["mundap_workers",] == 2, PATIENCE_SECONDS)
+        whole = pointer.read_bytes()
+        pointer.write_bytes(b"\x00\xff" * 50)
+        before = workers_of(server.pid)
+        for worker in before:
+            os.kill(worker, signal.SIGKILL)
+
+        def are_replaced():
+            with suppress(httpx.TransportError):
+                return not before & workers_of(server.pid) and values(client)["mundap_workers",] == 2
+            return False
+
+        wait_for(are_replaced, PATIENCE_SECONDS)
+        assert [ask(client).json()["status"] for _ in range(4)] == ["answered"] * 4
+        assert client.get("/readyz").json()["problems"] == ["published_index"]
+        pointer.write_bytes(whole)
+        wait_for(lambda: client.get("/readyz").json()["status"] == "ok")
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     disk = tmp_path / "disk"
@@ -96,14 +119,16 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-def test_a_disk_that_is_full_stops_no_answer_and_costs_no_question(settings, chat, small_disk):
+@pytest.mark.parametrize("room", [0, 8_192])
+def test_a_disk_that_is_full_stops_no_answer_and_costs_no_question(settings, chat, small_disk, room):
     storage = Storage(f"sqlite:///{small_disk / 'mundap.sqlite'}")
     storage.keep_audit("build", "", "done")
     app = create_app(settings, chat)
     with listening(app, settings) as (_, address), httpx.Client(base_url=address) as client:
         app.state.question_log._storage = app.state.storage = storage
         filler = small_disk / "filler"
-        filler.write_bytes(b"x" * shutil.disk_usage(small_disk).free)
+        # Room for a little is room for nothing.
+        filler.write_bytes(b"x" * (shutil.disk_usage(small_disk).free - room))
         replies = [ask(client) for _ in range(20)]
         assert {reply.status_code for reply in replies} == {200}
         wait_for(lambda: client.get("/readyz").json()["problems"] == ["storage"])

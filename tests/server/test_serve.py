@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,7 +14,9 @@ from index.errors import InputError, TransientError
 from server import cli
 from server.routes.gate import MAX_BODY_BYTES
 from tests.conftest import REPO
+from tests.server.model_server import ModelServer
 from tests.server.test_cli import check_failed
+from tests.server.test_written_answers import TRUE
 
 # For a busy machine, where each worker loads the models by itself.
 PATIENCE_SECONDS = 300
@@ -78,6 +81,7 @@ def test_workers_that_are_asked_to_end_while_they_start_end_and_leave_nothing(
     data_dir, settings, free_port, tmp_path, pause
 ):
     (tmp_path / "tmp").mkdir()
+    before = metrics_in_memory()
     environment = os.environ | {
         "MUNDAP_DATA_DIR": str(data_dir), "MUNDAP_SOURCE_DIR": str(settings.source_dir), "PYTHONPATH": ".",
         "TMPDIR": str(tmp_path / "tmp"),
@@ -97,6 +101,35 @@ def test_workers_that_are_asked_to_end_while_they_start_end_and_leave_nothing(
                 os.killpg(server.pid, signal.SIGKILL)
     assert (server.returncode, said) == (0, "")
     assert list((tmp_path / "tmp").glob("mundap-metrics-*")) == []
+    assert metrics_in_memory() == before
+
+
+def metrics_in_memory():
+    return set(Path("/dev/shm").glob("mundap-metrics-*"))  # noqa: S108 - only looked at
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_that_is_asked_to_end_finishes_the_answer_that_it_streams(
+    data_dir, settings, free_port, monkeypatch, workers
+):
+    def slowly(messages):
+        for word in f"{TRUE} [1]".split(" "):
+            yield f"{word} "
+            time.sleep(0.2)
+
+    with ModelServer(slowly).running() as model:
+        monkeypatch.setenv("MUNDAP_LLM_BASE_URL", model.address)
+        monkeypatch.setenv("MUNDAP_LLM_MODEL", "slow")
+        with serving(free_port, data_dir, settings, "--workers", workers) as (server, client):
+            question, accept = {"question": "APEC은 언제 창설되었나요?"}, {"Accept": "text/event-stream"}
+            with client.stream("POST", "/api/chat", json=question, headers=accept) as reply:
+                lines = reply.iter_lines()
+                assert next(lines) == "event: status"
+                server.send_signal(signal.SIGTERM)
+                rest = list(lines)
+            assert rest[-3] == "event: done"
+            assert TRUE in "\n".join(rest)
+            assert server.wait(PATIENCE_SECONDS) == 0
 
 
 def test_what_is_in_the_way_of_workers_is_told_once_and_ends_the_start(data_dir, tmp_path, free_port):

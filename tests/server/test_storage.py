@@ -448,3 +448,26 @@ def test_the_command_tells_of_a_database_that_is_lost(mundap, monkeypatch, tmp_p
         run = mundap("data", *arguments)
         assert run.returncode == 3
         assert "the database can't be" in run.stderr or "at the moment" in run.stderr
+
+
+def test_an_export_holds_each_question_once_while_others_come(storage):
+    kept = [asked(number) for number in range(1_200)]
+    storage.keep_questions(kept)
+    found = storage.each_question()
+    first = next(found)
+    storage.keep_questions([asked(number) for number in range(5_000, 5_005)])
+    ids = [one.answer_id for one, _ in (first, *found)]
+    assert len(ids) == len(set(ids))
+    assert {one.answer_id for one in kept} <= set(ids)
+
+
+def test_a_log_that_waits_for_a_silent_database_says_so_and_ends(log, storage, monkeypatch):
+    monkeypatch.setattr(question_log, "STUCK_AFTER_SECONDS", 0.2)
+    silent = threading.Event()
+    monkeypatch.setattr(storage, "keep_questions", lambda questions: silent.wait(20))
+    log.start()
+    assert not log.is_stuck
+    log.note(asked(1))
+    wait_for(lambda: log.is_stuck)
+    log.stop()
+    silent.set()
