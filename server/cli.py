@@ -104,12 +104,10 @@ def serve(
     from server.builds import Builds, stamps_below
     from server.chat import Chat
     from server.listening import server_options
-    from server.start_check import check_start
+    from server.start_check import checked_settings
     from server.suggestion_maker import suggest_questions
 
-    settings = _settings()
-    host, port = host or settings.host, port or settings.port
-    check_start(settings, host, port)
+    settings, host, port = checked_settings(host, port)
     models = _load_models(settings)
     publication = settings.publication()
     report = None
@@ -152,9 +150,9 @@ def _serve_by_workers(host: str | None, port: int | None, workers: int) -> None:
 
     import uvicorn
 
+    _build_in_a_child(host, port)
     settings = _settings()
     host, port = host or settings.host, port or settings.port
-    _build_in_a_child(host, port)
     # Workers add up in it what they count; it has to be known before anything counts. Its files are mapped: on a disk
     # that fills up, whoever counts would be killed.
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a folder of its own is made there
@@ -166,13 +164,14 @@ def _serve_by_workers(host: str | None, port: int | None, workers: int) -> None:
         uvicorn.run("server.app:create_app", factory=True, workers=workers, host=host, port=port, **options)
 
 
-def _build_in_a_child(host: str, port: int) -> None:
+def _build_in_a_child(host: str | None, port: int | None) -> None:
     """Check and build what is served in a process of its own, which gives back the gigabyte that the models take."""
     import subprocess
 
     from server.builds import child_environment
 
-    command = [sys.executable, "-P", "-m", "server.cli", "serve", "--host", host, "--port", str(port), "--only-builds"]
+    command = [sys.executable, "-P", "-m", "server.cli", "serve", "--only-builds"]
+    command += [*(["--host", host] if host else []), *(["--port", str(port)] if port else [])]
     try:
         child = subprocess.Popen(command, env=child_environment({}))  # noqa: S603 - our own command
     except OSError as error:

@@ -23,12 +23,17 @@ KINDS = {
 }
 
 # What people write and ko-pii doesn't find: addresses in other letters than ours, separators and small letters of their
-# own, and numbers that they have masked in part.
+# own, numbers that they have masked in part or name, licences by region, and cards of fifteen digits in their groups.
 _MORE = re.compile(
     r"""
     (?P<EMAIL> (?<![\w.+-]) [\w.+-]++ @ (?:[\w-]+\.)+ (?:[a-z]{2,} | [^\W\d_a-z]{2,}) )
-    | (?P<PHONE> (?<!\d) 01[016-9] [\s_/·.-]{1,3} \d{3,4} [\s_/·.-]{1,3} \d{4} (?!\d) )
-    | (?P<PASSPORT> (?<![a-z0-9]) [mrsgd] (?:\d{8} | \d{3}[a-z]\d{4}) (?![a-z0-9]) )
+    | (?P<PHONE> (?<!\d) 01[016-9] [\s_/·.~-]{1,3} \d{3,4} [\s_/·.~-]{1,3} \d{4} (?!\d) )
+    | (?P<PASSPORT> (?<![a-z0-9]) [mrsgd] (?:\d{8} | \d{3}[a-z]\d{4}) (?![a-z0-9])
+        | (?:여권 | passport) \D{0,12} (?<![a-z0-9]) [a-z]{2} \d{7} (?!\d) )
+    | (?P<DRIVER_LICENSE>
+        (?:서울|부산|경기|강원|충북|충남|전북|전남|경북|경남|제주|대구|인천|광주|대전|울산)
+        \s? \d{2} [\s-] \d{6} [\s-] \d{2} (?!\d) )
+    | (?P<CARD> (?<!\d) 3[47]\d{2} [\s-] \d{6} [\s-] \d{5} (?!\d) )
     | (?P<RRN> (?<!\d) \d{6} \s?-\s? [1-8] \d{0,5} [*●x]{1,6} )
     """,
     re.IGNORECASE | re.VERBOSE,

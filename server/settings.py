@@ -260,10 +260,26 @@ def read_settings() -> Settings:
         UsageError: some are wrong; all of them are named.
         InputError: the file `.env` can't be read.
     """
+    settings, problem = read_what_holds()
+    if problem:
+        raise UsageError(problem)
+    return settings
+
+
+def read_what_holds() -> tuple[Settings, str]:
+    """Return the settings of this process, with the default in the place of what is wrong, and what that is, or "".
+
+    Raises:
+        InputError: the file `.env` can't be read.
+    """
     try:
-        return Settings()
+        return Settings(), ""
     except ValidationError as error:
-        problems = "; ".join(f"MUNDAP_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"The settings are wrong: {problems}") from error
+        wrong = {str(one["loc"][0]): one["msg"] for one in error.errors()}
+        problems = "; ".join(f"MUNDAP_{name.upper()}: {problem}" for name, problem in wrong.items())
+        # Those of a language model belong together.
+        unset = [*wrong, *(name for name in Settings.model_fields if name.startswith("llm_"))]
+        defaults = {name: Settings.model_fields[name].default for name in unset}
+        return Settings(**defaults), f"The settings are wrong: {problems}"
     except (OSError, UnicodeDecodeError) as error:
         raise InputError("The file .env can't be read; save it as UTF-8 and check its permissions") from error

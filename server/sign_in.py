@@ -5,8 +5,9 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
+from secrets import token_bytes
 
-from server.limits import client_at
+from server.limits import client_name
 
 FAILURES_ALLOWED = 5
 # Of all clients together, whose addresses may be as many as somebody likes.
@@ -20,11 +21,13 @@ _CLIENTS_REMEMBERED = 10_000
 class SignIn:
     """Compares tokens, and counts the wrong ones of each client and of all, in this process's memory alone.
 
-    After too many of all, who has had the right token before is listened to still: nobody locks out the staff.
+    No address is kept, but a name made of it with a salt that nobody else has. After too many of all, who has had the
+    right token before is listened to still: nobody locks out the staff.
     """
 
     def __init__(self, token: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._token = token.encode()
+        self._salt = token_bytes(16)
         self._clock = clock
         self._failures: OrderedDict[str, list[float]] = OrderedDict()
         self._all_failures: deque[float] = deque(maxlen=FAILURES_ALLOWED_IN_ALL)
@@ -35,7 +38,7 @@ class SignIn:
 
     def seconds_to_wait(self, client: str) -> int:
         """Return for how long `client` is not listened to: 0 unless it has sent too many wrong tokens."""
-        client = client_at(client)
+        client = client_name(client, self._salt)
         with self._lock:
             own = self._recent(self._failures.get(client, ()))
             all_of_them = [] if client in self._staff else self._recent(self._all_failures)
@@ -46,7 +49,7 @@ class SignIn:
 
     def accepts(self, client: str, token: bytes) -> bool:
         """Whether `token` is the one; the time that it takes does not tell how much of it is right."""
-        client = client_at(client)
+        client = client_name(client, self._salt)
         if hmac.compare_digest(token, self._token):
             with self._lock:
                 self._staff.add(client)

@@ -8,22 +8,29 @@ from contextlib import suppress
 from pathlib import Path
 
 from index.errors import InputError, UsageError
-from server.settings import Settings
+from server.settings import Settings, read_what_holds
 from server.storage import Storage
 
 
-def check_start(settings: Settings, host: str, port: int) -> None:
-    """Find out whether the server can listen, read its documents, and keep what it has to.
+def checked_settings(host: str | None, port: int | None) -> tuple[Settings, str, int]:
+    """Return the settings, and where to listen: on `host` and `port`, or where the settings say.
+
+    Before, find out whether the server can listen there, read its documents, and keep what it has to.
 
     Raises:
         UsageError: something is in its way; all of it is named.
-        InputError: the folders alone are.
+        InputError: the folders alone are, or the file `.env` can't be read.
     """
+    settings, problem = read_what_holds()
+    host, port = host or settings.host, port or settings.port
     wrong, unusable = list(_wrong_settings(settings, host, port)), list(_unusable_folders(settings))
+    if problem:
+        wrong.insert(0, problem)
     if wrong:
         raise UsageError("; ".join([*wrong, *unusable]))
     if unusable:
         raise InputError("; ".join(unusable))
+    return settings, host, port
 
 
 def check_address(host: str, port: int) -> None:
@@ -39,6 +46,9 @@ def check_address(host: str, port: int) -> None:
 def _wrong_settings(settings: Settings, host: str, port: int) -> Iterator[str]:
     if problem := _address_problem(host, port):
         yield problem
+    for name, model in (("EMBEDDING_MODEL", settings.embedding_model), ("READER", settings.reader)):
+        if Path(model).is_absolute() and not Path(model).is_dir():
+            yield f"The folder {model} does not exist; check MUNDAP_{name}"
     try:
         # Only whether it can be meant: the server answers without a database that is away.
         Storage(settings.database).close()

@@ -143,7 +143,7 @@ def test_what_is_in_the_way_of_workers_is_told_once_and_ends_the_start(data_dir,
 def test_workers_whose_index_can_not_be_built_are_told(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/none/python")
     with pytest.raises(InputError, match=r"The index can't be built: /none/python .*No such file"):
-        cli._build_in_a_child("127.0.0.1", 8000)
+        cli._build_in_a_child(None, None)
 
 
 def test_an_address_that_is_taken_is_told_before_anything_is_loaded(mundap):
@@ -162,10 +162,15 @@ def test_everything_that_is_in_the_way_of_a_start_is_told_at_once(mundap, monkey
     monkeypatch.setenv("MUNDAP_SOURCE_DIR", str(tmp_path / "none"))
     monkeypatch.setenv("MUNDAP_DATA_DIR", str(tmp_path / "file" / "data"))
     monkeypatch.setenv("MUNDAP_DATABASE_URL", "nonsense")
+    monkeypatch.setenv("MUNDAP_LOG_LEVEL", "loud")
+    monkeypatch.setenv("MUNDAP_EMBEDDING_MODEL", str(tmp_path / "no model"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         run = mundap("serve", "--port", str(taken.getsockname()[1]))
     check_failed(run, 2)
-    for problem in ("Address already in use", "MUNDAP_SOURCE_DIR", "MUNDAP_DATA_DIR", "MUNDAP_DATABASE_URL"):
+    for problem in (
+        "Address already in use", "MUNDAP_SOURCE_DIR", "MUNDAP_DATA_DIR", "MUNDAP_DATABASE_URL", "MUNDAP_LOG_LEVEL",
+        "MUNDAP_EMBEDDING_MODEL",
+    ):  # fmt: skip
         assert problem in run.stderr
 
 
