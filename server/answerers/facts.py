@@ -5,6 +5,7 @@ Each is brought to one form whatever the language and way of writing: "1조 2천
 held back costs less than a wrong one that is shown.
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -48,7 +49,10 @@ class Date(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a text states in figures, codes and quotations. `vague` are amounts without a figure: "half", "hundreds"."""
+    """What a text states in figures, codes and quotations.
+
+    `vague` are amounts and times without a figure: "half", "hundreds", "next year".
+    """
 
     quantities: frozenset[Quantity]
     dates: frozenset[Date]
@@ -70,7 +74,7 @@ def unsupported_facts(claim: str, evidence: Sequence[str]) -> list[str]:
     codes = frozenset[str]().union(*(one.codes for one in held))
     missing += [f"code {code}" for code in stated.codes - codes]
     vague = frozenset[str]().union(*(one.vague for one in held))
-    missing += [f"number {amount}" for amount in stated.vague - vague]
+    missing += [f"amount or time {told}" for told in stated.vague - vague]
     missing += [f"quotation {quotation}" for quotation in stated.quotations if squeeze(quotation) not in squeezed]
     return [*missing, *(f"name {name}" for name in _unknown_names(claim, evidence, squeezed))]
 
@@ -105,8 +109,11 @@ def facts(text: str, as_evidence: bool = False) -> Facts:
         text = _VIETNAMESE_NUMBER.sub(lambda found: found.group().replace(".", "").replace(",", "."), text)
     text = _take(text, _ADDRESS, lambda found: codes.add(_bare_address(found.group())))
     text = _take(text, _ARTICLE, lambda found: codes.add("article " + "-".join(re.findall(r"\d+", found.group()))))
+    vague = {name for name, pattern in _TIMES.items() if pattern.search(text)}
+    for pattern, with_year in _RANGES:
+        text = pattern.sub(with_year, text)
     text = _digits_for_words(text)
-    vague = {name for name, pattern in _VAGUE.items() if pattern.search(text)}
+    vague |= {name for name, pattern in _VAGUE.items() if pattern.search(text)}
     dates |= {Date(weekday=day) for day in _weekdays(text)}
     day_first = bool(VIETNAMESE.search(text))
     text = _signed(text, as_evidence)
@@ -245,6 +252,47 @@ _VAGUE = {
         "billions": r"수억|수십억|\b(?:b|tr)illions?\b|数億|数亿|几亿|\bt[ỷỉ]\b",
     }.items()
 }
+# Times that no figure tells, likewise.
+_TIMES = {
+    name: re.compile(pattern, re.IGNORECASE)
+    for name, pattern in {
+        "last year": r"작년|지난해|昨年|去年|\blast year\b|năm ngoái|năm trước",
+        "this year": r"올해|올 한 해|금년|今年|\bthis year\b|năm nay",
+        "next year": r"내년|来年|明年|\bnext year\b|năm sau|năm tới",
+        "every year": r"매년|해마다|毎年|每年|\b(?:every|each) year\b|\b(?:annual|year)ly\b|h[ằà]ng năm|mỗi năm",
+        "every month": r"매월|매달|달마다|毎月|每月|每个月|\b(?:every|each) month\b|\bmonthly\b|h[ằà]ng tháng|mỗi tháng",
+        "every week": r"매주|毎週|每周|\b(?:every|each) week\b|\bweekly\b|h[ằà]ng tuần|mỗi tuần",
+        "every day": r"매일|날마다|毎日|每天|每日|\b(?:every|each) day\b|\bdaily\b|h[ằà]ng ngày|mỗi ngày",
+        "a year": r"(?<![가-힣])연(?:간)?\s?(?=\d)|\bper (?:year|annum)\b|\ba year\b|年間(?=\d)",
+        "a month": r"(?<![가-힣\d])월\s?(?=\d[\d,.]*\s?[십백천만억]*\s?원)|\bper month\b|\ba month\b|月額",
+        "last month": r"지난달|先月|上个月|\blast month\b|tháng trước",
+        "this month": r"이번\s?달|이달|今月|这个月|\bthis month\b|tháng này",
+        "next month": r"다음\s?달|내달|来月|下个月|\bnext month\b|tháng sau|tháng tới",
+        "next week": r"다음\s?주|来週|下周|\bnext week\b|tuần sau|tuần tới",
+        "yesterday": r"어제|昨日|昨天|\byesterday\b|hôm qua",
+        "today": r"오늘|今日|今天|\btoday\b|hôm nay",
+        "tomorrow": r"(?<![가-힣])내일(?!을|로)|明日|明天|\btomorrow\b|ngày mai",
+        "first half": r"상반기|上半期|上半年|\bfirst half\b|nửa đầu",
+        "second half": r"하반기|下半期|下半年|\b(?:second|latter) half\b|nửa cuối",
+        "weekdays": r"평일|주중|平日|工作日|\bweekdays?\b|ngày thường",
+        "weekends": r"주말|週末|周末|\bweekends?\b|cuối tuần",
+    }.items()
+}
+# "2025년 3월 4일부터 3월 21일까지": the year is that of both.
+_RANGES = tuple(
+    (re.compile(pattern), year)
+    for pattern, year in (
+        (
+            r"(\d{4})(\s?[년年]\s?\d{1,2}\s?[월月]\s?\d{1,2}\s?[일日号]\s?(?:\([^)\d]{1,4}\)\s?)?(?:부터|에서|から|[~∼〜–-]|至|到)\s?)"
+            r"(?=\d{1,2}\s?[월月])",
+            r"\1\2\1년 ",
+        ),
+        (
+            r"(\d{4})(\.\s?\d{1,2}\.\s?\d{1,2}\.?\s?(?:\([^)\d]{1,4}\)\s?)?(?:부터|[~∼〜–-])\s?)(?=\d{1,2}\.\s?\d{1,2}\b)",
+            r"\1\2\1. ",
+        ),
+    )
+)
 # Korean and Chinese numerals are syllables of other words too: two of them with a scale among them, or a counter behind.
 _WRITTEN = re.compile(
     rf"(?<![가-힣])(?!만일)[{_SIGNS}]*[{''.join(_SCALES)}][{_SIGNS}]*(?=\s?(?:{_COUNTERS}|韩元|韓元|元|ウォン|ドル|美元|人))"
@@ -342,9 +390,10 @@ def _native_value(found: re.Match[str]) -> str:
 
 def _latin_value(found: re.Match[str]) -> str:
     if found["scale"]:
-        number = (
-            _LATIN_NUMBERS[found["word"].lower()] if found["word"] else float(found[1].strip(",.").replace(",", ""))
-        )
+        digits = (found[1] or "").strip(",.").replace(",", "")
+        if digits.count(".") > 1:
+            return found.group()  # a date or a version: no number that a scale could follow
+        number = _LATIN_NUMBERS[found["word"].lower()] if found["word"] else float(digits)
         more = _LATIN_SCALES[found["more"].lower()] if found["more"] else 1.0
         return _plain(number * _LATIN_SCALES[found["scale"].lower()] * more)
     if found["tens"]:
@@ -382,7 +431,10 @@ def _quantities(text: str) -> Iterator[Quantity]:
         name = name or _SIGNS_BEFORE.get(before.rstrip("−")[-1:], "")
         if not name and (counter := _COUNTER.match(text, found.end())):
             name = counter.group(1)
-        yield Quantity(sign * float(found.group().replace(",", "")), name, _bound(text, found.start(), end))
+        value = float(found.group().replace(",", ""))
+        if not math.isfinite(value):
+            continue
+        yield Quantity(sign * value, name, _bound(text, found.start(), end))
 
 
 # ----- how far a number or a date reaches ----------------------------------------------------------------------------
@@ -394,8 +446,8 @@ _BOUND_BEHIND = {
     "<": r"미만|未[満满]",
 }
 _BOUND_AHEAD = {
-    ">=": r"\bat least|\bno (?:less|fewer) than|\bminimum(?: of)?|\bfrom|\bsince|\bstarting(?: on)?|최소|적어도|至少|不少于|不低于|从|從|自|少なくとも|最低|ít nhất|tối thiểu|(?:kể )?\btừ",
-    "<=": r"\bup to|\bat most|\b(?:no|not) (?:more|later) than|\bmaximum(?: of)?|\bwithin|\buntil|\btill|\bthrough|최대|최고|不超[过過]|至多|最多|最大|最長|截至|tối đa|không quá|trong vòng|(?:cho )?\bđến|\btới|~|∼|〜|–",
+    ">=": r"\bat least|\bat or (?:above|over)|\bequal to or (?:more|greater) than|\bno (?:less|fewer) than|\bminimum(?: of)?|\bfrom|\bsince|\bstarting(?: on)?|최소|적어도|至少|不少于|不低于|从|從|自|少なくとも|最低|ít nhất|tối thiểu|(?:kể )?\btừ",
+    "<=": r"\bup to|\bat or (?:below|under)|\bequal to or (?:less|lower) than|\bat most|\b(?:no|not) (?:more|later) than|\bmaximum(?: of)?|\bwithin|\buntil|\btill|\bthrough|최대|최고|不超[过過]|至多|最多|最大|最長|截至|tối đa|không quá|trong vòng|(?:cho )?\bđến|\btới|~|∼|〜|–",
     ">": r"\b(?:more|older) than|\bover|\babove|\bexceed(?:s|ing)?|超[过過]|\bhơn|\btrên",
     "<": r"\b(?:less|fewer|younger) than|\bunder|\bbelow|不到|低于|少于|\bdưới|\bít hơn",
 }
@@ -459,8 +511,8 @@ def _time_of_day(found: re.Match[str]) -> Quantity:
 # ----- dates ---------------------------------------------------------------------------------------------------------
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = r"(?P<name>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
-_NTH = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?\b"
+_MONTH = r"(?P<name>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|(?-i:May|MAY)|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+_NTH = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\b"
 _YEAR = r"(?P<year>(?:1[5-9]|20)\d\d)"
 _DATES = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -564,6 +616,8 @@ def _unknown_names(claim: str, evidence: Sequence[str], squeezed: str) -> Iterat
         if code not in known:
             yield name
     plain = _territory_pattern().sub(lambda found: found.group() if found.group()[0].islower() else " ", plain)
+    if "서울" in squeezed:
+        squeezed += " seoul"  # whose spelling tells another sound
     heard = [name for text in evidence for name in _names_to_hear(text)]
     for name in _names(plain):
         if squeeze(name) not in squeezed and not any(sounds_alike(name, other) for other in heard):
@@ -608,6 +662,8 @@ def _latin_names(text: str) -> Iterator[list[str]]:
 def _names_to_hear(text: str) -> tuple[str, ...]:
     """Return the names of `text` as another language may spell them: alone, and two that follow each other as one."""
     nouns = [noun for noun in proper_nouns(text) if noun.isalpha()] if HANGUL.search(text) else []
+    # "서울시" is Seoul.
+    nouns += [noun[:-1] for noun in nouns if len(noun) > 2 and noun[-1] in "시도군구"]
     names = [*nouns, *(" ".join(pair) for pair in pairwise(nouns))]
     names += [" ".join(words) for words in _latin_names(text)]
     names += [found.group() for found in re.finditer(r"[ァ-ヴー]{2,}(?:[・=][ァ-ヴー]{2,})*", text)]

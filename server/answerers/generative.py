@@ -24,7 +24,7 @@ from server.answerers.evidence import Candidate
 from server.answerers.extractive import MARGIN_FOR_LISTS, Extract
 from server.answerers.facts import unsupported_facts
 from server.answerers.language_model import LanguageModel
-from server.answerers.verification import Verifier
+from server.answerers.verification import Support, Verifier
 from server.conversation import is_attack, printable
 from server.phrases import phrase
 from server.privacy import mask
@@ -86,8 +86,7 @@ class Writer:
                 problem = _unshowable(draft, fence, language, prompt, len(passages))
                 if not problem:
                     cited = [passages[number - 1] for number in draft.citations]
-                    support = verifier.verify(draft.text, language, cited)
-                    problem = support.problem
+                    support, problem = _verified(verifier, draft.text, language, cited)
                 if problem:
                     held_back += 1
                     _log.debug("held back: %s", problem)
@@ -107,6 +106,21 @@ class Writer:
                 "answer %s: written by %s, prompt %s %s: %d sentences shown, %d held back",
                 answer_id, self.model.name, prompt.version, prompt.digest, shown, held_back,
             )  # fmt: skip
+
+
+def _verified(
+    verifier: Verifier, text: str, language: str, cited: Sequence[Sequence[Candidate]]
+) -> tuple[Support, str]:
+    """Return what supports `text` and why it isn't supported, if it isn't.
+
+    A model can write anything: what the check itself fails on is not supported, and the asker still gets an answer.
+    """
+    try:
+        support = verifier.verify(text, language, cited)
+    except Exception as error:
+        _log.exception("a written sentence could not be checked")
+        return Support((), (), ""), f"the check failed ({type(error).__name__})"
+    return support, support.problem
 
 
 def _reading_meanwhile(

@@ -110,11 +110,13 @@ class LanguageModel:
                 return
             if isinstance(piece, BaseException):
                 raise self._failed(_explained(piece)) from piece
-            if not characters:
-                # Whoever leaves off before learns nothing of the server; after this it has answered.
-                self.breaker.succeeded()
             characters += len(piece)
-            yield piece
+            try:
+                yield piece
+            except GeneratorExit:
+                # Who has read enough of what came knows that the server answers.
+                self.breaker.succeeded()
+                raise
             if characters > MAX_CHARACTERS:
                 raise self._failed(LanguageModelError("nonsense", "The language model doesn't end"))
 
@@ -261,7 +263,8 @@ def _explained(error: BaseException) -> LanguageModelError:
         case openai.BadRequestError() | openai.UnprocessableEntityError():
             return LanguageModelError("refused", f"The language model refused the question ({error.status_code})")
         case openai.APIStatusError():
-            return LanguageModelError("unavailable", f"The language model's server answered {error.status_code}")
+            problem = f"The language model's server answered {error.status_code}"
+            return LanguageModelError("unavailable", problem, _retry_after(error))
         case openai.APIConnectionError() | httpx2.TransportError():
             return LanguageModelError("unavailable", f"The language model's server can't be reached ({_kind(error)})")
         case _:

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.answerers.facts import Date, Quantity, facts, unsupported_facts
 from server.answerers.sounds import sounds_alike
@@ -313,3 +315,51 @@ def test_a_small_change_of_a_figure_is_another_figure(evidence, claim):
 )
 def test_the_same_figure_in_other_words_is_the_same(evidence, claim):
     assert unsupported_facts(claim, [evidence]) == []
+
+
+@pytest.mark.parametrize(
+    ("claim", "evidence"),
+    [
+        ("올해 열린다.", "내년에 열린다."),
+        ("매년 열린다.", "내년에 열린다."),
+        ("매월 지급한다.", "매년 지급한다."),
+        ("연 20만 원을 지급한다.", "월 20만 원을 지급한다."),
+        ("하반기에 시작한다.", "상반기에 시작한다."),
+        ("다음 주에 발표한다.", "다음 달에 발표한다."),
+        ("주말에 문을 연다.", "평일에 문을 연다."),
+        ("It will be held this year.", "내년에 열린다."),
+        ("It is paid every month.", "매년 지급한다."),
+    ],
+)
+def test_a_time_without_a_figure_must_be_the_same(claim, evidence):
+    assert unsupported_facts(claim, [evidence])
+
+
+@pytest.mark.parametrize(
+    ("claim", "evidence"),
+    [
+        ("It will be held next year.", "내년에 열린다."),
+        ("해마다 열린다.", "매년 열린다."),
+        ("People aged 19 to 34 may apply.", "19세부터 34세까지 신청할 수 있다."),
+        ("Households at or below 150% may apply.", "150% 이하 가구가 신청할 수 있다."),
+        ("The period is March 4 to March 21, 2025.", "기간은 2025년 3월 4일부터 3월 21일까지이다."),
+        ("기간은 2025년 3월 21일까지이다.", "기간은 2025. 3. 4. ~ 3. 21.까지이다."),
+        ("It will be held in Seoul.", "서울시에서 열린다."),
+        ("It will be held in Busan.", "부산시에서 열린다."),
+    ],
+)
+def test_what_is_told_otherwise_is_held(claim, evidence):
+    assert unsupported_facts(claim, [evidence]) == []
+
+
+@pytest.mark.parametrize("text", ["1.2.3 million", "2025.10.29 million", "1.5.0 hundred", "9" * 400 + "일"])
+def test_figures_that_are_none_break_nothing(text):
+    facts(text)
+    facts(text, as_evidence=True)
+
+
+@given(st.text(st.sampled_from("0123456789.,조억만천백십년월일시~-%$ amilonhudretCD가이상월one\n"), max_size=60))
+def test_no_text_breaks_the_facts(text):
+    facts(text)
+    facts(text, as_evidence=True)
+    unsupported_facts(text, [text])

@@ -3,6 +3,7 @@ import logging
 import re
 import threading
 import time
+from unittest.mock import Mock
 
 import openai
 import pytest
@@ -13,6 +14,7 @@ from server.answer import Answer, AnswerBegun, AnswerSentence, AnswerStatus, Cit
 from server.answerers import language_model
 from server.answerers.generative import Draft, Writer, drafts, load_prompt
 from server.answerers.language_model import CircuitBreaker, LanguageModel
+from server.answerers.verification import Verifier
 from server.app import create_app
 from server.budget import Budget, client_gone, spending
 from server.chat import Chat
@@ -554,6 +556,23 @@ def test_a_sentence_that_is_there_does_not_wait_for_the_next():
     made = drafts(pieces())
     assert next(made) == Draft("가나다.", (1,), is_whole=False)
     assert next(made) == Draft("가나다.", (1,))
+
+
+def test_what_the_check_fails_on_is_held_back_and_the_asker_gets_an_answer(written, monkeypatch):
+    monkeypatch.setattr(Verifier, "verify", Mock(side_effect=ValueError("could not convert")))
+    check_extractive(written.answer_question(ANSWERED))
+
+
+def test_a_server_that_falls_silent_after_its_first_word_is_left_alone_too(written, server):
+    def silent(messages):
+        yield "A"
+        time.sleep(2)
+
+    server.script = silent
+    written.writer.model.budget_seconds = 0.5
+    for _ in range(5):
+        check_extractive(written.answer_question(ANSWERED))
+    assert len(server.requests) == 3
 
 
 def test_a_sentence_is_read_once_though_another_citation_might_have_followed(written, monkeypatch):
