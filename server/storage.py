@@ -49,6 +49,8 @@ TRY_AGAIN_SECONDS = 2.0
 _LOST = (OperationalError, InterfaceError, TimeoutError, OSError)
 _UPSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 UNANSWERED = ("related", "not_found")
+_REMOVED_AT_ONCE = 5_000
+_NOT_REMOVED = "Nothing can be removed at the moment; try again later"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number that no other program locks the same PostgreSQL database with.
 _MIGRATION_LOCK = 7_237_118
@@ -305,9 +307,20 @@ class Storage:
         """Remove questions and feedback from before `before`; return how many of each. The audit log stays.
 
         Raises:
-            StorageError: the database can't be written; nothing is removed.
+            StorageError: the database can't be written; what was removed until then stays so.
         """
-        return self._remove({_questions: _questions.c.asked < before, _feedback: _feedback.c.sent < before})
+        # By and by: all at once may take longer than the database is given for it.
+        removed = {}
+        for table, is_old in ((_questions, _questions.c.asked < before), (_feedback, _feedback.c.sent < before)):
+            some = select(table.c.answer_id).where(is_old).limit(_REMOVED_AT_ONCE)
+            removed[table.name] = 0
+            while True:
+                with self._writing(_NOT_REMOVED) as connection:
+                    count = connection.execute(delete(table).where(table.c.answer_id.in_(some))).rowcount
+                removed[table.name] += count
+                if count < _REMOVED_AT_ONCE:
+                    break
+        return removed
 
     def forget_answer(self, answer_id: str) -> dict[str, int]:
         """Remove the question and the feedback of one answer; return how many of each there were.
@@ -315,11 +328,11 @@ class Storage:
         Raises:
             StorageError: the database can't be written; nothing is removed.
         """
-        return self._remove({table: table.c.answer_id == answer_id for table in (_questions, _feedback)})
-
-    def _remove(self, conditions: dict[Table, Any]) -> dict[str, int]:
-        with self._writing("Nothing can be removed at the moment; try again later") as connection:
-            return {t.name: connection.execute(delete(t).where(c)).rowcount for t, c in conditions.items()}
+        with self._writing(_NOT_REMOVED) as connection:
+            return {
+                table.name: connection.execute(delete(table).where(table.c.answer_id == answer_id)).rowcount
+                for table in (_questions, _feedback)
+            }
 
     # ----- the database ----------------------------------------------------------------------------------------------
 

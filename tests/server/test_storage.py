@@ -181,6 +181,13 @@ def test_what_is_older_than_the_retention_is_removed_and_what_staff_did_stays(st
     assert storage.audit_page(0, 10)[1] == 1
 
 
+def test_however_much_is_old_is_removed_by_and_by(storage, monkeypatch):
+    monkeypatch.setattr(storage_module, "_REMOVED_AT_ONCE", 2)
+    storage.keep_questions([asked(number, days_ago=100) for number in range(5)] + [asked(9)])
+    assert storage.purge(NOW - timedelta(days=90))["questions"] == 5
+    assert [question.answer_id for question, _ in storage.each_question()] == [f"{9:032x}"]
+
+
 def test_what_is_kept_of_one_answer_can_be_removed_alone(storage):
     storage.keep_questions([asked(1), asked(2)])
     storage.keep_feedback(Feedback(f"{1:032x}", helpful=True))
