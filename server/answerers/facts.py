@@ -238,11 +238,16 @@ _NATIVE = re.compile(
     rf"(?<![가-힣])(?:(?P<tens>{_TENS})\s?(?P<ones>{_KOREAN_ONE})(?:\s|(?![가-힣])|(?={_COUNTERS}))|(?P<ten>{_TENS})?(?P<one>{_KOREAN_ONE})?\s?(?={_COUNTERS})"
     r"|(?P<clear>서른|마흔|예순|일흔|여든|아흔)(?:\s|(?![가-힣])))"
 )
+
+
+def _compiled(named: dict[str, str]) -> dict[str, re.Pattern[str]]:
+    return {name: re.compile(pattern, re.IGNORECASE) for name, pattern in named.items()}
+
+
 # Amounts that no figure tells: the same in both texts, or unknown. What is left of scales when numbers are digits.
-_VAGUE = {
-    name: re.compile(pattern, re.IGNORECASE)
-    for name, pattern in {
-        "half": r"절반|\bhal(?:f|ves)\b|半分|半数|一半|\bnửa\b",
+_VAGUE = _compiled(
+    {
+        "half": r"절반|(?<!first )(?<!second )(?<!latter )\bhal(?:f|ves)\b|半分|半数|一半|\bnửa\b(?! đầu| cuối)",
         "quarter": r"\bquarters?\b|4분의",
         "dozens": r"수십|몇십|\bdozens?\b|数十|几十|幾十|hàng chục|\btá\b",
         "hundreds": r"수백|몇백|\bhundreds?\b|数百|几百|幾百|hàng trăm|(?<!phần )\btrăm\b",
@@ -250,12 +255,11 @@ _VAGUE = {
         "ten thousands": r"수만|몇만|数万|几万|幾万|hàng vạn",
         "millions": r"수백만|\bmillions?\b|数百万|几百万|\btriệu\b",
         "billions": r"수억|수십억|\b(?:b|tr)illions?\b|数億|数亿|几亿|\bt[ỷỉ]\b",
-    }.items()
-}
+    }
+)
 # Times that no figure tells, likewise.
-_TIMES = {
-    name: re.compile(pattern, re.IGNORECASE)
-    for name, pattern in {
+_TIMES = _compiled(
+    {
         "last year": r"작년|지난해|昨年|去年|\blast year\b|năm ngoái|năm trước",
         "this year": r"올해|올 한 해|금년|今年|\bthis year\b|năm nay",
         "next year": r"내년|来年|明年|\bnext year\b|năm sau|năm tới",
@@ -276,8 +280,8 @@ _TIMES = {
         "second half": r"하반기|下半期|下半年|\b(?:second|latter) half\b|nửa cuối",
         "weekdays": r"평일|주중|平日|工作日|\bweekdays?\b|ngày thường",
         "weekends": r"주말|週末|周末|\bweekends?\b|cuối tuần",
-    }.items()
-}
+    }
+)
 # "2025년 3월 4일부터 3월 21일까지": the year is that of both.
 _RANGES = tuple(
     (re.compile(pattern), year)

@@ -322,6 +322,7 @@ def test_a_small_change_of_a_figure_or_time_is_another(evidence, claim):
         ("- 5개 기관이 한다.", "5개 기관이 합니다."),
         ("내년에 열린다.", "It will be held next year."),
         ("매년 열린다.", "해마다 열린다."),
+        ("하반기에 시작한다.", "It starts in the second half of the year."),
         ("19세부터 34세까지 신청할 수 있다.", "People aged 19 to 34 may apply."),
         ("150% 이하 가구가 신청할 수 있다.", "Households at or below 150% may apply."),
         ("기간은 2025년 3월 4일부터 3월 21일까지이다.", "The period is March 4 to March 21, 2025."),
