@@ -110,6 +110,9 @@ def facts(text: str, as_evidence: bool = False) -> Facts:
     text = _take(text, _ADDRESS, lambda found: codes.add(_bare_address(found.group())))
     text = _take(text, _ARTICLE, lambda found: codes.add("article " + "-".join(re.findall(r"\d+", found.group()))))
     vague = {name for name, pattern in _TIMES.items() if pattern.search(text)}
+    for name in vague:
+        # Else the second half would be a number and a half besides.
+        text = _TIMES[name].sub(" · ", text)
     for pattern, with_year in _RANGES:
         text = pattern.sub(with_year, text)
     text = _digits_for_words(text)
@@ -247,7 +250,7 @@ def _compiled(named: dict[str, str]) -> dict[str, re.Pattern[str]]:
 # Amounts that no figure tells: the same in both texts, or unknown. What is left of scales when numbers are digits.
 _VAGUE = _compiled(
     {
-        "half": r"절반|(?<!first )(?<!second )(?<!latter )\bhal(?:f|ves)\b|半分|半数|一半|\bnửa\b(?! đầu| cuối)",
+        "half": r"절반|\bhal(?:f|ves)\b|半分|半数|一半|\bnửa\b",
         "quarter": r"\bquarters?\b|4분의",
         "dozens": r"수십|몇십|\bdozens?\b|数十|几十|幾十|hàng chục|\btá\b",
         "hundreds": r"수백|몇백|\bhundreds?\b|数百|几百|幾百|hàng trăm|(?<!phần )\btrăm\b",
