@@ -13,7 +13,7 @@ from index.retriever import Retriever
 
 SOURCE_DOCS = Path(__file__).parents[1] / "source_docs"
 FOLDS = 5
-# Articles of this fold are never trained on: what models say of them is what they would say of anything new.
+# No question of this fold's articles is trained on; their passages may be found as wrong ones for others.
 HELD_OUT = 4
 
 
