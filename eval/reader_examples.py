@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from eval.datasets import Dataset, load_gold, squeeze
-from eval.training_corpora import FOLDS, fold_of
+from eval.training_corpora import FOLDS, HELD_OUT, fold_of
 from index.documents import Passage
 from index.reader.encoding import EncodedPair, encode_pair
 from index.retriever import Retriever
@@ -67,12 +67,17 @@ def reading_examples(dataset: Dataset, retriever: Retriever) -> Iterator[Reading
 
     A sentence answers when the answer stands at its place in it; where no places are told, when its wording does.
     Questions written apart often leave their subject unsaid, so their own article is searched alone before the rest.
+    Paragraphs of the fold that is held out are found for its own questions alone.
     """
     written_apart = any(question.kind == "impossible" for question in dataset.questions)
+    topics = {question.topic for question in dataset.questions}
+    held_out = {doc_id for topic in topics if fold_of(topic) == HELD_OUT for doc_id in dataset.documents_of(topic)}
     for question in dataset.questions:
+        fold = fold_of(question.topic)
+        hidden = set() if fold == HELD_OUT else held_out
         keys = tuple(key for group in question.keys for key in group)
         squeezed = [squeeze(key) for key in keys]
-        hits = retriever.search(question.text, PASSAGES).hits
+        hits = retriever.search(question.text, PASSAGES, exclude=hidden).hits
         if written_apart:
             others = dataset.corpus.keys() - set(dataset.documents_of(question.topic))
             own = retriever.search(question.text, PASSAGES, exclude=others).hits
@@ -85,7 +90,6 @@ def reading_examples(dataset: Dataset, retriever: Retriever) -> Iterator[Reading
             if hit.passage.doc_id in question.relevant:
                 answers = answering_sentences(hit.passage, question.places) if question.places else holds
             passages.append(LabelledPassage(hit.passage, answers, not any(holds)))
-        fold = fold_of(question.topic)
         yield ReadingExample(question.text, question.language, dataset.name, fold, keys, tuple(passages), written_apart)
 
 

@@ -1,7 +1,7 @@
 """Train the reader: LoRA adapters and a head for the bundled encoder, from question-answering sets in SQuAD's form.
 
 Files that hold the same questions in several languages also give questions in one language over passages in another.
-No question of the articles of the fold `HELD_OUT` is trained on.
+Nothing of the articles of the fold `HELD_OUT` is trained on.
 """
 
 import json

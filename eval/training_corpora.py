@@ -13,7 +13,7 @@ from index.retriever import Retriever
 
 SOURCE_DOCS = Path(__file__).parents[1] / "source_docs"
 FOLDS = 5
-# No question of this fold's articles is trained on; their passages may be found as wrong ones for others.
+# Of the articles of this fold nothing is trained on.
 HELD_OUT = 4
 
 
