@@ -431,7 +431,9 @@ class Publication:
         Raises:
             IndexMissing, IndexDamaged, IndexMismatch, EngineUnavailable: see there.
         """
-        version = self.current_version()
+        return self._open(self.current_version(), embedder)
+
+    def _open(self, version: str, embedder: Embedder) -> PublishedIndex:
         manifest = self.verify(version, read_again=False)
         return open_folder(self._versions / version, manifest, embedder, self.engine)
 
@@ -445,8 +447,7 @@ class Publication:
             if manifest.version in held:
                 continue
             try:
-                whole = self.verify(manifest.version, read_again=False)
-                return open_folder(self._versions / whole.version, whole, embedder, self.engine)
+                return self._open(manifest.version, embedder)
             except PublishedIndexError:
                 continue
         return None

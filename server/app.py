@@ -25,11 +25,11 @@ from structlog.contextvars import bound_contextvars
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from index.errors import EngineUnavailable, MundapError, PublishedIndexError, Refused
-from index.publication import Publication
+from index.publication import Publication, PublishedIndex
 from index.retriever import Retriever
 from index.seclusion import seclude_process
 from server.builds import Builds
-from server.chat import Chat, Models, create_chat, load_models
+from server.chat import Chat, Models, load_models
 from server.desk import Desk
 from server.follower import Follower
 from server.framing import frame_ancestors
@@ -168,20 +168,22 @@ def _chat_to_begin_with(settings: Settings, publication: Publication, has_staff:
 
     Raises:
         PublishedIndexError: nothing has been published, and there are no staff to do it.
-        ModelError: see `create_chat`.
+        ModelError: a model can't be loaded.
     """
+    is_begun = publication.is_begun
+    if not is_begun and not has_staff:
+        publication.current_version()  # which says what to do
     models = load_models(settings)
+    if not is_begun:
+        return models
+    index: PublishedIndex | None
     try:
-        return create_chat(settings, models)
+        index = publication.open(models.embedder)
     except PublishedIndexError as error:
-        if not publication.is_begun:
-            if has_staff:
-                return models
-            raise
         index = publication.open_newest(models.embedder)
         instead = index.manifest.version if index else "nothing"
         _log.error("the published index can't be used; answering from %s: %s", instead, error)
-        return Chat(Retriever(index, models.embedder), models.reader, models.writer) if index else models
+    return Chat(Retriever(index, models.embedder), models.reader, models.writer) if index else models
 
 
 def _begin_with_signals(drain: Drain) -> None:

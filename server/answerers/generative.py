@@ -86,7 +86,8 @@ class Writer:
                 problem = _unshowable(draft, fence, language, prompt, len(passages))
                 if not problem:
                     cited = [passages[number - 1] for number in draft.citations]
-                    support, problem = _verified(verifier, draft.text, language, cited)
+                    support = _verified(verifier, draft.text, language, cited)
+                    problem = support.problem
                 if problem:
                     held_back += 1
                     _log.debug("held back: %s", problem)
@@ -108,19 +109,16 @@ class Writer:
             )  # fmt: skip
 
 
-def _verified(
-    verifier: Verifier, text: str, language: str, cited: Sequence[Sequence[Candidate]]
-) -> tuple[Support, str]:
-    """Return what supports `text` and why it isn't supported, if it isn't.
+def _verified(verifier: Verifier, text: str, language: str, cited: Sequence[Sequence[Candidate]]) -> Support:
+    """Return what speaks for `text`.
 
     A model can write anything: what the check itself fails on is not supported, and the asker still gets an answer.
     """
     try:
-        support = verifier.verify(text, language, cited)
+        return verifier.verify(text, language, cited)
     except Exception as error:
         _log.exception("a written sentence could not be checked")
-        return Support((), (), ""), f"the check failed ({type(error).__name__})"
-    return support, support.problem
+        return Support((), (), f"the check failed ({type(error).__name__})")
 
 
 def _reading_meanwhile(
