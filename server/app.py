@@ -179,10 +179,8 @@ def _chat_to_begin_with(settings: Settings, publication: Publication, has_staff:
     index: PublishedIndex | None
     try:
         index = publication.open(models.embedder)
-    except PublishedIndexError as error:
+    except PublishedIndexError:  # which the follower tells, as soon as it looks
         index = publication.open_newest(models.embedder)
-        instead = index.manifest.version if index else "nothing"
-        _log.error("the published index can't be used; answering from %s: %s", instead, error)
     return Chat(Retriever(index, models.embedder), models.reader, models.writer) if index else models
 
 

@@ -46,7 +46,8 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
     def start(self) -> None:
-        """Look every half second, in a thread of its own, until `stop`."""
+        """Look once, so that what is told is true from the first request on, and then from a thread until `stop`."""
+        self.look()
         self._thread.start()
 
     def stop(self) -> None:
@@ -61,6 +62,10 @@ class Follower:
 
     def look(self) -> None:
         """Hand over a chat on the published version if it is another one than is served, and can be opened."""
+        self._take_another()
+        self._note(self.is_behind)
+
+    def _take_another(self) -> None:
         version = ""
         try:
             version = self._publication.current_version()
@@ -88,4 +93,3 @@ class Follower:
     def _run(self) -> None:
         while not self._stopped.wait(LOOK_EVERY_SECONDS):
             self.look()
-            self._note(self.is_behind)

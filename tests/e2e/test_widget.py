@@ -131,6 +131,10 @@ def open_chat(page) -> Frame:
 
 def wait_until_ready(page):
     expect(page.locator("mundap-widget .notice")).to_be_hidden()
+    # The panel rises to its place, on a busy machine for longer than the chat takes to come.
+    page.locator("mundap-widget dialog").evaluate(
+        "panel => Promise.all(panel.getAnimations().map(animation => animation.finished))"
+    )
 
 
 def heard(page, type_):

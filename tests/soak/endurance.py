@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from itertools import count, takewhile
 from pathlib import Path
 
 import httpx
@@ -84,12 +85,12 @@ def main() -> None:
     chosen = options.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="mundap-endurance-"))
     disturbance = Disturbance()
-    # A publication and a disturbance take some seconds each, beside the pause.
-    reindexes = max(4, round(chosen.minutes * 60 / (PAUSE_SECONDS + 10)))
     began = time.monotonic()
+    # Each disturbance is done once at the least, however short the time.
+    editions = takewhile(lambda edition: edition <= 4 or time.monotonic() - began < chosen.minutes * 60, count(1))
     try:
         embedder = load_embedder(BUNDLED, REPO / "var" / "models")
-        counts = reindex_under_load(folder, embedder, reindexes, ASKERS, 2, PAUSE_SECONDS, disturbance)
+        counts = reindex_under_load(folder, embedder, editions, ASKERS, 2, PAUSE_SECONDS, disturbance)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print("\n".join(counts.lines()))

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,13 +173,13 @@ class Asker(threading.Thread):
 def reindex_under_load(
     folder: Path,
     embedder: Embedder,
-    reindexes: int,
+    editions: Iterable[int],
     askers: int,
     workers: int = 1,
     pause_seconds: float = 3.0,
     disturb: Callable[[int, int, str, Path], None] = lambda edition, pid, address, data_dir: None,
 ) -> Counts:
-    """Serve from `folder`, let `askers` ask, and publish `reindexes` times, `pause_seconds` after each was taken.
+    """Serve from `folder`, let `askers` ask, and publish each of `editions`, `pause_seconds` after the one before.
 
     `disturb` is called after each publication, with the number of it, the server's process, address and data folder.
     """
@@ -205,7 +205,7 @@ def reindex_under_load(
         asking = [Asker(f"http://127.0.0.1:{port}", seed, counts) for seed in range(askers)]
         for asker in asking:
             asker.start()
-        for edition in range(1, reindexes + 1):
+        for edition in editions:
             _wait_until_taken(client, publish(edition), workers, counts)
             counts.published += 1
             if edition % ROLL_BACK_EACH == 0:
@@ -270,7 +270,8 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="mundap-soak-"))
     try:
         embedder = load_embedder(BUNDLED, REPO / "var" / "models")
-        counts = reindex_under_load(folder, embedder, chosen.reindexes, chosen.askers, chosen.workers, chosen.pause)
+        editions = range(1, chosen.reindexes + 1)
+        counts = reindex_under_load(folder, embedder, editions, chosen.askers, chosen.workers, chosen.pause)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print("\n".join(counts.lines()))
