@@ -84,9 +84,10 @@ def weigh_claims() -> Iterator[Claim]:
 def fit(claims: Sequence[Claim], words_count: bool) -> dict[str, float]:
     """Return the weight of each feature, the bias and the threshold, from claims whose facts all hold.
 
+    What is held back for its words is fitted on as well: the weights are to tell what no rule does.
     Between languages words don't count: all that both have are names and numbers, which were checked before.
     """
-    plausible = [claim for claim in claims if not claim.support.problem]
+    plausible = [claim for claim in claims if any(claim.support.features)]
     features = np.array([claim.support.features for claim in plausible])
     features[:, FEATURES.index("coverage")] *= words_count
     supported = np.array([claim.is_supported for claim in plausible])
@@ -105,7 +106,8 @@ def _figures(claims: Sequence[Claim], weights: dict[str, float]) -> str:
     facts_hold = np.array([not claim.support.problem for claim in claims])
     passes = facts_hold & (logits >= weights["supported_from"])
     supported = np.array([claim.is_supported for claim in claims])
-    area = roc_auc_score(supported[facts_hold], logits[facts_hold])
+    left = set(supported[facts_hold])
+    area = roc_auc_score(supported[facts_hold], logits[facts_hold]) if len(left) == 2 else float("nan")
     wrong = Counter(
         claim.kind for claim, passed in zip(claims, passes, strict=True) if passed and not claim.is_supported
     )

@@ -21,6 +21,7 @@ TERM_TAGS = frozenset(
     {"NNG", "NNP", "NR", "XR", "VV", "VA", "VV-I", "VA-I", "VV-R", "VA-R", "SL", "SH", "SN", "W_SERIAL"}
 )
 _NOUN_TAGS = frozenset({"NNG", "NNP", "NR", "XR", "XPN", "XSN", "SL", "SH", "SN"})
+_NAMING_TAGS = frozenset({"NNG", "NNP", "XR", "SL", "SH"})
 VERB_WEIGHT = 0.5
 MAX_SENTENCE_CHARACTERS = 1_000
 # Korean texts are full of foreign names; a foreign text that names something in Korean has less Hangul than this.
@@ -131,6 +132,33 @@ def _tagged_terms(text: str) -> list[tuple[str, str]]:
         for term in _word_terms(form)
         if not (len(term) == 1 and term.isdigit())
     ]
+
+
+def noun_terms(text: str) -> list[str]:
+    """Return those of the search terms that are nouns, names, roots or foreign words, in order."""
+    return [term for term, tag in _tagged_terms(text) if tag in _NAMING_TAGS]
+
+
+def noun_particles(text: str) -> list[tuple[str, str]]:
+    """Return the nouns of a Korean text, adjacent ones joined, each with the particle, ending or comma behind it.
+
+    It is "" where another noun follows, or nothing: "외국인이 신청 기간에" gives 이, "" and 에.
+    """
+    tokens = _kiwi().tokenize(text)
+    found: list[tuple[str, str]] = []
+    end = -1
+    for token in tokens:
+        if token.tag in _NOUN_TAGS and token.start == end:
+            found[-1] = (found[-1][0] + text[token.start : token.end], "")
+        elif token.tag in _NOUN_TAGS and token.tag != "XSN":
+            found.append((text[token.start : token.end], ""))
+        elif token.start == end and token.tag.startswith(("J", "XSV", "XSA", "VCP", "SP")):
+            found[-1] = (found[-1][0], token.form)
+            continue
+        else:
+            continue
+        end = token.end
+    return found
 
 
 def noun_phrases(text: str) -> list[str]:

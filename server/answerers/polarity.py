@@ -1,6 +1,7 @@
 """Whether a sentence says that something is so where its sources say that it isn't, or the other way round.
 
-In Korean each predicate of the sentence is held to one of the sources' predicates. In other languages, and between two,
+In Korean each predicate of the sentence is held to one of the sources' predicates: what is planned there is not done,
+and what may be done there need not be. In other languages, and between two,
 it is told of whole sentences alone: one that denies something must rest on one that does, and one that denies nothing
 on such as deny nothing.
 """
@@ -21,6 +22,9 @@ _DENYING_VERBS = frozenset({"않", "못하", "말"})
 _DENYING_PREFIXES = frozenset({"불", "비", "무", "미"})
 # "신청할 수 있다" has a predicate of its own beside "신청하다".
 _ABILITY = "수"
+_PLANS = frozenset({"예정", "계획", "방침", "전망", "것"})
+_MAY, _MUST, _DONE, _PLANNED = "may", "must", "done", "planned"
+_EXCLUDED = ({_MAY, _MUST}, {_DONE, _PLANNED})
 _OPPOSITES = (("rises", "falls"), ("is_free", "is_paid"))
 _CLAUSE_END = re.compile(r"(?:고|며|나|지만|는데|ᆫ데|은데)$")
 
@@ -28,17 +32,23 @@ _CLAUSE_END = re.compile(r"(?:고|며|나|지만|는데|ᆫ데|은데)$")
 class Predicate(NamedTuple):
     """What a clause says of its nouns, or denies. `lemma` is a stem, or the noun before "하다".
 
-    `topics` are those among `words` that the clause is about; one that names none is about those of the one before it.
+    `mood` says whether it may, must, has been or is going to be done, "" where none of these is said. `topics` are
+    those among `words` that the clause is about; one that names none is about those of the one before it.
     """
 
     lemma: str
     is_denied: bool
     words: frozenset[str]
     topics: frozenset[str]
+    mood: str = ""
 
     def nearness(self, other: "Predicate") -> int:
         """Return how many nouns both have; topics count twice."""
         return len(self.words & other.words) + len(self.topics & other.topics)
+
+    def is_opposite_of(self, other: "Predicate") -> bool:
+        """Whether both can't be so of the same things."""
+        return self.is_denied != other.is_denied or {self.mood, other.mood} in _EXCLUDED
 
 
 @dataclass(slots=True)
@@ -74,30 +84,38 @@ def _is_contradicted(predicate: Predicate, said: Sequence[Predicate]) -> bool:
     """Whether what is said in words nearest to those of `predicate` is its opposite."""
     same = [other for other in said if other.lemma == predicate.lemma]
     nearest = max(map(predicate.nearness, same or said))
-    agrees = [other.is_denied == predicate.is_denied for other in same or said if predicate.nearness(other) == nearest]
+    rivals = [other for other in same or said if predicate.nearness(other) == nearest]
     # Of one predicate that is said and denied of the same things, neither is certain.
-    return not all(agrees) if same else not any(agrees)
+    if same:
+        return any(map(predicate.is_opposite_of, rivals))
+    return all(other.is_denied != predicate.is_denied for other in rivals)
 
 
 @lru_cache(maxsize=2_000)
 def predicates(text: str) -> tuple[Predicate, ...]:
     """Return the predicates of a Korean text in their order."""
     clauses = [_Clause()]
-    found: list[tuple[str, bool, _Clause]] = []
+    found: list[tuple[str, bool, _Clause, str]] = []
     noun, is_denied = "", False
 
     def begin(lemma: str, denied: bool) -> None:
         nonlocal is_denied
-        found.append((lemma, denied != is_denied, clauses[-1]))
+        found.append((lemma, denied != is_denied, clauses[-1], ""))
         is_denied = False
 
     def deny() -> None:
         if found:
-            lemma, denied, clause = found[-1]
-            found[-1] = (lemma, not denied, clause)
+            lemma, denied, clause, mood = found[-1]
+            found[-1] = (lemma, not denied, clause, mood)
+
+    def is_said_to(mood: str) -> None:
+        if found:
+            found[-1] = (*found[-1][:3], mood)
 
     last, before_last = ("", ""), ("", "")
     for form, tag in tagged_morphemes(text):
+        if form in _PLANS and last == ("ᆯ", "ETM"):
+            is_said_to(_PLANNED)
         if tag in _NOUNS:
             noun = form.casefold()
             clauses[-1].words.add(noun)
@@ -122,6 +140,7 @@ def predicates(text: str) -> tuple[Predicate, ...]:
             is_denied = False
         elif tag in ("VV", "VA") and form in ("있", "없"):
             if last == (_ABILITY, "NNB"):
+                is_said_to(_MAY)
                 if form == "없":
                     deny()
                 begin(_ABILITY, form == "없")
@@ -129,6 +148,10 @@ def predicates(text: str) -> tuple[Predicate, ...]:
                 begin(noun, form == "없")
         elif tag in ("VV", "VA"):
             begin(form, False)
+        elif tag == "EP" and form in ("었", "겠"):
+            is_said_to(_DONE if form == "었" else _PLANNED)
+        elif tag == "EC" and form == "어야":
+            is_said_to(_MUST)
         elif tag == "EF" or (tag == "EC" and _CLAUSE_END.search(form)):
             clauses.append(_Clause())
         before_last, last = last, (form, tag)
@@ -137,5 +160,6 @@ def predicates(text: str) -> tuple[Predicate, ...]:
             clause.topics |= before.topics
             clause.words |= before.topics
     return tuple(
-        Predicate(lemma, denied, frozenset(clause.words), frozenset(clause.topics)) for lemma, denied, clause in found
+        Predicate(lemma, denied, frozenset(clause.words), frozenset(clause.topics), mood)
+        for lemma, denied, clause, mood in found
     )

@@ -1,8 +1,8 @@
 """Whether the passages that a written sentence cites support it, and which of their sentences do.
 
 A sentence is supported when its facts (see `facts`) stand in the sentences that are quoted for it, when it turns none
-of them round (see `polarity`) nor moves a figure of theirs (see `labels`), and when a logistic regression finds its
-words and its meaning near enough to theirs.
+of them round (see `polarity`) nor moves a figure of theirs (see `labels`), when a Korean one has no noun in the place
+of another (see `wording`), and when a logistic regression finds its words and its meaning near enough to theirs.
 The weights are in `support_weights.json`, made by `python -m eval.fit_support`: in the language of the passages words
 count, in another meaning alone is left.
 """
@@ -25,6 +25,7 @@ from server.answerers.evidence import Candidate
 from server.answerers.facts import unsupported_facts
 from server.answerers.labels import is_misplaced, is_misplaced_between_languages
 from server.answerers.polarity import is_turned_round
+from server.answerers.wording import has_exchanged_nouns, is_strengthened, unknown_nouns
 
 MAX_QUOTED = 3
 WEIGHTS_FILE = Path(__file__).with_name("support_weights.json")
@@ -39,8 +40,8 @@ FEATURES = ("coverage", "aligned", "worst_similar")
 class Support:
     """What speaks for a sentence: the sentences to quote, best first, and `FEATURES` of how near they are.
 
-    `problem` says in words for the log why they don't support it, "" if they do. Where their facts don't, nothing else
-    is measured.
+    `problem` says in words for the log why they don't support it, "" if they do. Where their facts don't, `features`
+    are not measured, and 0.
     """
 
     quoted: tuple[Candidate, ...]
@@ -89,7 +90,9 @@ class Verifier:
             return Support(tuple(quoted), (0.0, 0.0, 0.0), "; ".join(missing))
         held, total = _known_terms(quoted), sum(terms.values())
         coverage = sum(weight for term, weight in terms.items() if term in held) / total if total else 0.0
-        return Support(tuple(quoted), (coverage, *self._alignment(sentence, written, quoted, cited)), "")
+        features = (coverage, *self._alignment(sentence, written, quoted, cited))
+        problem = _other_words(sentence, quoted, cited) if language == "ko" and _is_in(language, quoted) else ""
+        return Support(tuple(quoted), features, problem)
 
     def _is_misplaced(self, sentence: str, language: str, written: EmbeddedText, quoted: Sequence[Candidate]) -> bool:
         sources = [_evidence(candidate) for candidate in quoted]
@@ -138,6 +141,16 @@ class Verifier:
         if place not in self._read:
             self._read[place] = self._embedder.embed_tokens(_evidence(candidate))
         return self._read[place]
+
+
+def _other_words(sentence: str, quoted: Sequence[Candidate], cited: Sequence[Sequence[Candidate]]) -> str:
+    """Return which words of a Korean sentence its sources haven't, or how it uses theirs otherwise; "" if neither."""
+    if unknown := unknown_nouns(sentence, _known_terms(list(chain.from_iterable(cited)))):
+        return f"words {' '.join(unknown)}"
+    sources = [_evidence(candidate) for candidate in quoted]
+    if is_strengthened(sentence, sources):
+        return "strengthened"
+    return "exchanged words" if has_exchanged_nouns(sentence, sources) else ""
 
 
 def _is_in(language: str, quoted: Sequence[Candidate]) -> bool:
