@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +62,17 @@ def is_misplaced_between_languages(
         for clause in _clauses(claim)
         for figure in clause.figures
     )
+
+
+def parts_about(claim: str, text: str) -> list[str]:
+    """Return the clauses of `text` that give figures of `claim`; the whole where it has none, or none gives them."""
+    figures = _figures(claim)
+
+    def has_one(clause: Clause) -> bool:
+        pairs = product(figures, clause.figures)
+        return any(_kind(mine) == _kind(other) and _is_same(mine, other) for mine, other in pairs)
+
+    return [text[clause.start : clause.end] for clause in _clauses(text) if has_one(clause)] or [text]
 
 
 def _words(text: str, embedded: EmbeddedText, clause: Clause, centre: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 In Korean each predicate of the sentence is held to one of the sources' predicates: what is planned there is not done,
 and what may be done there need not be. In other languages, and between two,
 it is told of whole sentences alone: one that denies something must rest on one that does, and one that denies nothing
-on such as deny nothing.
+on such as deny nothing, or on their clauses with its figures.
 """
 
 import re
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from index.morphemes import tagged_morphemes
 from index.scripts import HANGUL
+from server.answerers.labels import parts_about
 from server.phrases import phrase
 
 _NOUNS = frozenset({"NNG", "NNP", "NR", "XR", "SL", "SH", "SN"})
@@ -67,7 +68,8 @@ def is_turned_round(claim: str, quoted: Sequence[str]) -> bool:
     said = [predicate for text in quoted if HANGUL.search(text) for predicate in predicates(text)]
     if HANGUL.search(claim) and said:
         return any(_is_contradicted(predicate, said) for predicate in predicates(claim))
-    return not denies and any(map(is_negated, quoted))
+    # The fee of what has no chip is 53 dollars all the same.
+    return not denies and any(is_negated(part) for text in quoted for part in parts_about(claim, text))
 
 
 def is_negated(text: str) -> bool:

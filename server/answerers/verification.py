@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from index.documents import BlockKind
 from index.embedding import EmbeddedText, TokenEmbedder
 from index.morphemes import search_terms
 from index.publication import PublishedIndex
@@ -80,7 +81,10 @@ class Verifier:
         terms = {t: self._index.lexical.idf(t) for t in search_terms(sentence) if t not in QUESTION_WORDS}
         written = self.read_written(sentence)
         scores = self._similarities(written.vector, cited)
-        quoted = _chosen(sentence, list(chain.from_iterable(cited)), terms, scores)
+        every = list(chain.from_iterable(cited))
+        # A heading says what is told, not that it is so.
+        telling = [candidate for candidate in every if candidate.sentence.kind is not BlockKind.HEADING]
+        quoted = _chosen(sentence, telling or every, terms, scores)
         missing = unsupported_facts(sentence, [_evidence(candidate) for candidate in quoted])
         if not missing and is_turned_round(sentence, [candidate.text for candidate in quoted]):
             missing = ["turned round"]
@@ -145,7 +149,8 @@ class Verifier:
 
 def _other_words(sentence: str, quoted: Sequence[Candidate], cited: Sequence[Sequence[Candidate]]) -> str:
     """Return which words of a Korean sentence its sources haven't, or how it uses theirs otherwise; "" if neither."""
-    if unknown := unknown_nouns(sentence, _known_terms(list(chain.from_iterable(cited)))):
+    every = list(chain.from_iterable(cited))
+    if unknown := unknown_nouns(sentence, _known_terms(every), [candidate.text for candidate in every]):
         return f"words {' '.join(unknown)}"
     sources = [_evidence(candidate) for candidate in quoted]
     if is_strengthened(sentence, sources):

@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
-from itertools import combinations
+from itertools import chain, combinations
 
-from index.morphemes import noun_particles, noun_terms
+from index.morphemes import noun_particles, noun_terms, tagged_morphemes
+from server.answerers.facts import squeeze
 
 # Nouns that say nothing themselves: "2년 동안" is "2년간".
 _GENERAL = frozenset(
@@ -31,6 +32,8 @@ _GENERAL = frozenset(
         "해당",
     ]
 )
+_NAMING = frozenset({"NNG", "NNP", "XR", "SL", "SH", "SN", "W"})
+_NUMBER, _GROUPED = re.compile(r"\d+"), re.compile(r"(?<=\d),(?=\d{3})")
 _STRENGTHENING = re.compile("반드시|무조건|항상|언제나|오직|절대로?|전부|즉시|곧바로|꼭")
 # From this share of its nouns on a sentence is a copy, and a noun in the place of another one is no summary.
 _COPIED_SHARE = 0.5
@@ -38,9 +41,17 @@ _SUBJECTS, _TOPICS = ("이", "가", "께서"), ("은", "는", "ᆫ")
 _JOINED = ("와", "과", "및", ",", "·", "하고", "이나", "나")
 
 
-def unknown_nouns(claim: str, known: frozenset[str]) -> list[str]:
-    """Return the nouns of `claim` that are not among `known`, the terms of what it cites, and are no general ones."""
-    return [noun for noun in noun_terms(claim) if noun not in known and noun not in _GENERAL]
+def unknown_nouns(claim: str, known: frozenset[str], cited: Sequence[str]) -> list[str]:
+    """Return the nouns of `claim` that neither `known` nor the texts of `cited` hold, and that are no general ones.
+
+    `known` are the terms of what it cites. A name can be taken apart otherwise there.
+    """
+    squeezed = squeeze("\n".join(cited))
+    return [noun for noun in noun_terms(claim) if noun not in known and not _is_held(noun, squeezed)]
+
+
+def _is_held(word: str, squeezed: str) -> bool:
+    return word in _GENERAL or (len(word) > 1 and not word.isdigit() and word in squeezed)
 
 
 def is_strengthened(claim: str, sources: Sequence[str]) -> bool:
@@ -49,22 +60,31 @@ def is_strengthened(claim: str, sources: Sequence[str]) -> bool:
 
 
 def has_exchanged_nouns(claim: str, quoted: Sequence[str]) -> bool:
-    """Whether `claim` has a noun in the place of another one of its source, or two nouns change their parts."""
+    """Whether `claim` has a noun or number in the place of another one of its source, or two that change places."""
     return _has_substituted(claim, quoted) or _has_swapped(claim, quoted)
 
 
 def _has_substituted(claim: str, quoted: Sequence[str]) -> bool:
-    mine = noun_terms(claim)
-    copies = [(theirs := noun_terms(text), SequenceMatcher(None, theirs, mine, autojunk=False)) for text in quoted]
-    own, nearest = max(copies, key=lambda copy: _copied(copy[1]))
+    mine = _sequence(claim)
+    copies = [(text, SequenceMatcher(None, _sequence(text), mine, autojunk=False)) for text in quoted]
+    source, nearest = max(copies, key=lambda copy: _copied(copy[1]))
     if _copied(nearest) < _COPIED_SHARE * len(mine):
         return False
+    own, squeezed = frozenset(_sequence(source)), squeeze(source)
     return any(
-        noun not in own and noun not in _GENERAL
+        word not in own and not _is_held(word, squeezed)
         for kind, _, _, start, end in nearest.get_opcodes()
         if kind == "replace"
-        for noun in mine[start:end]
+        for word in mine[start:end]
     )
+
+
+@lru_cache(maxsize=2_000)
+def _sequence(text: str) -> list[str]:
+    """Return the nouns and the numbers of a text in their order."""
+    morphemes = tagged_morphemes(_GROUPED.sub("", text))
+    found = [_NUMBER.findall(form) if _NUMBER.search(form) else [form] for form, tag in morphemes if tag in _NAMING]
+    return list(chain.from_iterable(found))
 
 
 def _copied(copy: SequenceMatcher[str]) -> int:
@@ -106,8 +126,8 @@ def _as_topics(particle: str, following: str) -> str:  # noqa: ARG001
 
 
 def _as_names(particle: str, following: str) -> str:
-    # A name stands before a title.
-    return particle or following
+    # A name stands before a title, a part before what it is of.
+    return following if particle in ("", "의") else particle
 
 
 @lru_cache(maxsize=5_000)
@@ -116,8 +136,8 @@ def _parts(text: str, view: Callable[[str, str], str]) -> Parts:
     found: defaultdict[str, set[str]] = defaultdict(set)
     part = following = ""
     for noun, particle in reversed(noun_particles(text)):
-        if particle not in _JOINED:
+        if particle and particle not in _JOINED:
             part = view(particle, following)
-        found[noun].add(part)
+        found[noun].add(part if particle else view("", following))
         following = noun
     return {noun: frozenset(parts) for noun, parts in found.items()}

@@ -5,6 +5,7 @@ from server.answerers.polarity import is_turned_round, predicates
 DENIED = "외국인은 청년 수당을 신청할 수 없다."
 FREE_ON_SUNDAY = "일요일에는 주차 요금을 받지 않는다."
 BOTH = "청년은 수당을 신청할 수 있으나 외국인은 신청할 수 없다."
+PASSPORT = "긴급여권의 수수료는 53달러이며, 유효기간은 1년 이내이고 전자칩이 들어 있지 않다."
 MEDICINE = "남은 알약은 보건소의 수거함에 버려야 하며, 하수구에 버리면 안 된다."
 
 
@@ -46,6 +47,14 @@ MEDICINE = "남은 알약은 보건소의 수거함에 버려야 하며, 하수�
         ("요금이 3% 올랐다.", "费用下降3%。"),
         ("요금이 3% 올랐다.", "Phí giảm 3%."),
         ("The fee rose.", "The fee fell."),
+        (PASSPORT, "An emergency passport contains a chip."),
+        ("회의를 8월에 개최할 예정이다.", "회의를 8월에 개최하였습니다."),
+        ("회의를 8월에 개최할 계획이다.", "회의를 8월에 개최했습니다."),
+        ("회의를 8월에 개최하였다.", "회의를 8월에 개최할 예정입니다."),
+        ("회의를 8월에 개최하였다.", "회의를 8월에 개최하겠습니다."),
+        ("회의가 8월에 열렸다.", "회의가 8월에 열릴 것입니다."),
+        ("접종을 받을 수 있다.", "접종을 받아야 합니다."),
+        ("접종을 받아야 한다.", "접종을 받을 수 있습니다."),
     ],
 )
 def test_a_sentence_that_turns_its_source_round_is_found(source, claim):
@@ -72,6 +81,10 @@ def test_a_sentence_that_turns_its_source_round_is_found(source, claim):
         ("요금이 3% 올랐다.", "The fee rose by 3%."),
         ("서류를 내야 한다.", "書類を提出しなければなりません。"),
         ("Dogs are allowed.", "Dogs are allowed in it."),
+        (PASSPORT, "The fee is 53 dollars."),
+        (PASSPORT, "手数料は53ドルです。"),
+        ("회의를 8월에 개최할 예정이다.", "회의를 8월에 개최합니다."),
+        ("접종을 무료로 받을 수 있다.", "접종을 무료로 받습니다."),
     ],
 )
 def test_one_that_says_the_same_is_not(source, claim):

@@ -1,0 +1,53 @@
+import pytest
+
+from server.answerers.wording import has_exchanged_nouns, is_strengthened, unknown_nouns
+
+SIGNED = "배경훈 부총리와 마이클 국장은 경주에서 양해각서에 서명하였다."
+FILED = "외국인은 체류지 관서에 신청서를 제출하고 수수료 6만 원을 납부한다."
+OIL = "반도체는 서버용 메모리 가격이 올라 가장 큰 액수를 기록했다."
+
+
+@pytest.mark.parametrize(
+    ("source", "claim"),
+    [
+        (SIGNED, "배경훈 부총리와 마이클 국장은 부산에서 양해각서에 서명하였습니다."),
+        (SIGNED, "배경훈 국장과 마이클 부총리는 경주에서 양해각서에 서명하였습니다."),
+        (SIGNED, "배경훈 부총리와 마이클 국장은 경주에서 협정에 서명하였습니다."),
+        (FILED, "외국인은 체류지 관서에 여권을 제출하고 수수료 6만 원을 납부합니다."),
+        (FILED, "외국인은 체류지 관서에 수수료를 제출하고 신청서 6만 원을 납부합니다."),
+        (FILED, "외국인은 체류지 관서에 신청서를 제출하고 수수료 8만 원을 납부합니다."),
+        (OIL, "가격은 서버용 메모리 반도체가 올라 가장 큰 액수를 기록했습니다."),
+    ],
+)
+def test_a_word_in_the_place_of_another_is_found(source, claim):
+    assert has_exchanged_nouns(claim, [source])
+    assert has_exchanged_nouns(claim, ["이 안내는 누구나 볼 수 있다.", source])
+
+
+@pytest.mark.parametrize(
+    ("source", "claim"),
+    [
+        (SIGNED, "배경훈 부총리와 마이클 국장은 경주에서 양해각서에 서명하였습니다."),
+        (SIGNED, "양해각서에는 마이클 국장과 배경훈 부총리가 경주에서 서명하였습니다."),
+        (SIGNED, "배경훈 부총리가 양해각서에 서명하였습니다."),
+        (FILED, "수수료 6만 원은 외국인이 납부합니다."),
+        (FILED, "신청서는 체류지 관서에 제출하고, 수수료는 6만 원입니다."),
+        (FILED, "신청서를 제출하는 사람은 외국인입니다."),
+        (OIL, "메모리 가격이 올라 반도체는 가장 큰 액수를 기록했습니다."),
+    ],
+)
+def test_words_in_another_order_are_the_same_words(source, claim):
+    assert not has_exchanged_nouns(claim, [source])
+
+
+def test_nouns_that_nothing_holds_are_named_and_general_ones_are_not():
+    known = frozenset({"차량", "운행"})
+    assert unknown_nouns("차량은 2년 동안 운행하고 보험에 든다.", known, ["차량을 2년간 운행한다."]) == ["보험"]
+    # "과기정통부" is taken apart in one sentence and whole in another.
+    assert unknown_nouns("정통부 차량", known, ["과기정통부의 차량"]) == []
+
+
+@pytest.mark.parametrize(("claim", "is_stronger"), [("반드시 받아야 합니다.", True), ("받을 수 있습니다.", False)])
+def test_what_is_always_so_must_be_said_to_be(claim, is_stronger):
+    assert is_strengthened(claim, ["예방접종을 받을 수 있다."]) is is_stronger
+    assert not is_strengthened(claim, ["반드시 예방접종을 받아야 한다."])
