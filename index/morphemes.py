@@ -139,7 +139,8 @@ def noun_terms(text: str) -> list[str]:
     return [term for term, tag in _tagged_terms(text) if tag in _NAMING_TAGS]
 
 
-def noun_particles(text: str) -> list[tuple[str, str]]:
+@lru_cache(maxsize=2_000)
+def noun_particles(text: str) -> tuple[tuple[str, str], ...]:
     """Return the nouns of a Korean text, adjacent ones joined, each with the particle, ending or comma behind it.
 
     It is "" where another noun follows, or nothing: "외국인이 신청 기간에" gives 이, "" and 에.
@@ -158,7 +159,7 @@ def noun_particles(text: str) -> list[tuple[str, str]]:
         else:
             continue
         end = token.end
-    return found
+    return tuple(found)
 
 
 def noun_phrases(text: str) -> list[str]:
@@ -174,9 +175,10 @@ def noun_phrases(text: str) -> list[str]:
     return [text[start:end] for start, end in spans]
 
 
-def tagged_morphemes(text: str) -> list[tuple[str, str]]:
+@lru_cache(maxsize=2_000)
+def tagged_morphemes(text: str) -> tuple[tuple[str, str], ...]:
     """Return the morphemes of a Korean text, each with its tag, irregular stems as regular ones."""
-    return [(token.form, token.tag.split("-")[0]) for token in _kiwi().tokenize(text)]
+    return tuple((token.form, token.tag.split("-")[0]) for token in _kiwi().tokenize(text))
 
 
 def proper_nouns(text: str) -> list[str]:

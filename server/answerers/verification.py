@@ -26,7 +26,7 @@ from server.answerers.evidence import Candidate
 from server.answerers.facts import unsupported_facts
 from server.answerers.labels import is_misplaced, is_misplaced_between_languages
 from server.answerers.polarity import is_turned_round
-from server.answerers.wording import has_exchanged_nouns, is_strengthened, unknown_nouns
+from server.answerers.wording import analyse, has_exchanged_nouns, is_strengthened, unknown_nouns
 
 MAX_QUOTED = 3
 WEIGHTS_FILE = Path(__file__).with_name("support_weights.json")
@@ -144,6 +144,7 @@ class Verifier:
         place = _place(candidate)
         if place not in self._read:
             self._read[place] = self._embedder.embed_tokens(_evidence(candidate))
+            analyse(_evidence(candidate))
         return self._read[place]
 
 

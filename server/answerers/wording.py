@@ -41,6 +41,12 @@ _SUBJECTS, _TOPICS = ("이", "가", "께서"), ("은", "는", "ᆫ")
 _JOINED = ("와", "과", "및", ",", "·", "하고", "이나", "나")
 
 
+def analyse(text: str) -> None:
+    """Remember of a source what it takes longest to find, so that no sentence waits for it later."""
+    tagged_morphemes(text)
+    noun_particles(text)
+
+
 def unknown_nouns(claim: str, known: frozenset[str], cited: Sequence[str]) -> list[str]:
     """Return the nouns of `claim` that neither `known` nor the texts of `cited` hold, and that are no general ones.
 
@@ -82,8 +88,12 @@ def _has_substituted(claim: str, quoted: Sequence[str]) -> bool:
 @lru_cache(maxsize=2_000)
 def _sequence(text: str) -> list[str]:
     """Return the nouns and the numbers of a text in their order."""
-    morphemes = tagged_morphemes(_GROUPED.sub("", text))
-    found = [_NUMBER.findall(form) if _NUMBER.search(form) else [form] for form, tag in morphemes if tag in _NAMING]
+    morphemes = tagged_morphemes(text)
+    found = [
+        _NUMBER.findall(_GROUPED.sub("", form)) if _NUMBER.search(form) else [form]
+        for form, tag in morphemes
+        if tag in _NAMING
+    ]
     return list(chain.from_iterable(found))
 
 
