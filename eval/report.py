@@ -27,7 +27,7 @@ HEADLINES = (
     "character_f1", "false_answers_near", "false_answers_far", "false_answers_adversarial", "auroc_near", "auroc_far",
     "false_answers_near_at_90", "false_answers_far_at_90", "document_recall@1", "document_recall@5",
     "passage_recall@1", "passage_recall@5", "smalltalk", "fallback", "unverified_sentences", "altered_numbers",
-    "unsupported_sentences",
+    "unsupported_sentences", "written_key_recall",
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from index.documents import Passage
 from index.errors import InputError, QuestionError
 from index.publication import Publication
 from index.retriever import Retriever
+from index.scripts import written_language
 from server.answer import Answer, AnswerStatus
 from server.answerers.verification import Verifier
 from server.chat import Chat, Models
@@ -186,7 +187,8 @@ def _written_values(question: Question, expect: str, answer: Answer, verifier: V
 
     `fallback`: whether it is the extractive one after all. Of its written sentences, the share that is not supported
     by the checker's own criteria when they are checked again, as shown; whose numbers are altered; and whose citations
-    hold no sentence of the gold evidence, which knows nothing of the checker.
+    hold no sentence of the gold evidence, which knows nothing of the checker. Where they are in the language of the
+    documents, `written_key_recall` is the share of the gold keys that stand in them.
     """
     values = {"fallback": float(answer.mode == "extractive")}
     if answer.mode == "extractive":
@@ -207,6 +209,8 @@ def _written_values(question: Question, expect: str, answer: Answer, verifier: V
     values |= {"unverified_sentences": unverified / count, "altered_numbers": altered / count}
     if question.evidence and expect == "answered":
         values["unsupported_sentences"] = unsupported / count
+    if question.keys and expect == "answered" and written_language(answer.citations[0].quote) == answer.lang:
+        values["written_key_recall"] = metrics.key_recall(question, [sentence.text for sentence in answer.sentences])
     return values
 
 

@@ -236,6 +236,7 @@ def test_written_answers_are_measured_by_the_checker_and_by_the_gold(embedder):
         assert record.values["unverified_sentences"] == 0.0
         assert record.values["altered_numbers"] == 0.0
         assert record.values["unsupported_sentences"] == 0.0
+        assert record.values["written_key_recall"] == 1.0
         server.script = lambda messages: ["NONE"]
         with open_dataset(dataset, None, models) as asked:
             [record, *_] = run(dataset, asked)

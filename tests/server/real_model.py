@@ -49,6 +49,7 @@ TEMPLATE = (
 )
 
 # A small model forgets to cite and doesn't end; servers can keep a model to a form.
+FREE = "free"
 GRAMMAR = 'root ::= [^.\\[\\]\\n]{8,150} ". [" [1-4] "]"'
 
 
@@ -69,8 +70,9 @@ def main() -> None:
     parameters.cpuparams.n_threads = 1
     parameters.use_jinja = True
     parameters.chat_template = TEMPLATE
-    kind = xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER
-    parameters.sampling.grammar = xllamacpp.CommonGrammar(kind, GRAMMAR)
+    if FREE not in sys.argv:
+        kind = xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER
+        parameters.sampling.grammar = xllamacpp.CommonGrammar(kind, GRAMMAR)
     server = xllamacpp.Server(parameters)
     print(server.listening_address, flush=True)
     while True:

@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 
 import openai
 import pytest
@@ -12,6 +14,7 @@ from server.answerers.language_model import LanguageModel
 from server.app import create_app
 from server.chat import Chat
 from tests.conftest import REPO
+from tests.server.real_model import FREE
 from tests.server.test_chat_api import events
 
 QUESTIONS = [
@@ -23,8 +26,13 @@ QUESTIONS = [
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    command = [sys.executable, "-m", "tests.server.real_model", str(tmp_path_factory.mktemp("model"))]
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("model")
+
+
+@contextmanager
+def serving_model(folder, *options):
+    command = [sys.executable, "-m", "tests.server.real_model", str(folder), *options]
     with subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             yield f"{process.stdout.readline().strip()}/v1"
@@ -33,12 +41,19 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def address(folder):
+    with serving_model(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
 def written(chat, address):
-    return Chat(
-        chat.retriever,
-        chat.reader,
-        Writer(LanguageModel(address, "gemma", budget_seconds=120), chat.retriever.embedder),
-    )
+    return writing(chat, address)
+
+
+def writing(chat, address, seconds=120):
+    model = LanguageModel(address, "gemma", budget_seconds=seconds)
+    return Chat(chat.retriever, chat.reader, Writer(model, chat.retriever.embedder))
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +69,7 @@ def test_the_server_speaks_the_protocol(address):
         assert "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_whatever_a_real_model_writes_the_answer_holds(chat, answers, question):
-    *_, answer = answers[question]
+def assert_that_it_holds(chat, answer):
     assert isinstance(answer, Answer)
     assert answer.status is AnswerStatus.ANSWERED
     assert (answer.mode == "extractive") == bool(answer.notice and answer.notice.code == "not_written")
@@ -67,6 +80,12 @@ def test_whatever_a_real_model_writes_the_answer_holds(chat, answers, question):
         assert quotes
         assert not altered_numbers(sentence.text, quotes)
         assert not load_prompt().is_quoted_in(sentence.text)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_whatever_a_real_model_writes_the_answer_holds(chat, answers, question):
+    *_, answer = answers[question]
+    assert_that_it_holds(chat, answer)
     assert [event for event in answers[question] if isinstance(event, AnswerSentence)] == list(answer.sentences)
 
 
@@ -85,10 +104,15 @@ def test_its_answers_come_as_events_of_the_interface(settings, written):
 
 
 def test_a_model_that_has_no_time_is_not_waited_for(chat, address):
-    hurried = Chat(
-        chat.retriever,
-        chat.reader,
-        Writer(LanguageModel(address, "gemma", budget_seconds=0.05), chat.retriever.embedder),
-    )
-    answer = hurried.answer_question(QUESTIONS[0])
+    answer = writing(chat, address, seconds=0.05).answer_question(QUESTIONS[0])
     assert (answer.mode, answer.notice.code) == ("extractive", "not_written")
+
+
+def test_a_model_that_is_kept_to_no_form_and_never_ends_is_stopped_in_time(chat, folder):
+    with serving_model(folder, FREE) as address:
+        for question in QUESTIONS[:2]:
+            began = time.monotonic()
+            answer = writing(chat, address, seconds=20).answer_question(question)
+            assert_that_it_holds(chat, answer)
+            # As long as the model may take, and an extractive answer on a busy machine.
+            assert time.monotonic() - began < 40
