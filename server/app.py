@@ -140,7 +140,11 @@ def create_app(settings: Settings | None = None, chat: Chat | Models | None = No
         await limiter.close()
         await run_in_threadpool(traces.close)
 
-    app = FastAPI(title="Mundap", version=metadata.version("mundap"), lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Mundap", version=metadata.version("mundap"), lifespan=lifespan, docs_url=None, redoc_url=None,
+        # To the host that a client names, which need not be ours.
+        redirect_slashes=False,
+    )  # fmt: skip
     # Without a token there is nothing for the staff, not even a route that says no.
     for_staff = (admin.page_router, admin.router) if token else ()
     for router in (api.router, completions.router, health.router, pages.router, widget.router, *for_staff):

@@ -552,6 +552,7 @@ def data_export(
     for name in kinds if kind == "all" else (kind,):
         for row in storage.export(name):
             print(json.dumps({"kind": name} | row, ensure_ascii=False))
+    _keep_audit(storage, "export", kind, "done")
     storage.close()
 
 
@@ -568,8 +569,10 @@ def data_purge(
     storage = _storage()
     kept_days = _settings().retention_days if days is None else days
     removed = storage.forget_answer(answer) if answer else storage.purge(datetime.now(UTC) - timedelta(days=kept_days))
+    told = ", ".join(f"{count} {kind}" for kind, count in removed.items())
+    _keep_audit(storage, "purge", f"{answer or f'older than {kept_days} days'}: {told}", "done")
     storage.close()
-    print(", ".join(f"{count} {kind}" for kind, count in removed.items()))
+    print(told)
     raise typer.Exit(NOTHING_FOUND if answer and not any(removed.values()) else DONE)
 
 
@@ -592,6 +595,14 @@ def _publication() -> Any:
     return _settings().publication()
 
 
+def _keep_audit(storage: "Storage", action: str, subject: str, outcome: str) -> None:
+    """Keep in the audit log what was done; where it can't be written, that is told and no more."""
+    try:
+        storage.keep_audit(action, subject, outcome)
+    except StorageError as error:
+        print(f"mundap: {error}", file=sys.stderr)
+
+
 @contextmanager
 def _audited(settings: "Settings", action: str, subject: str) -> Iterator[Callable[[str | None], None]]:
     """Keep in the audit log what is done in the `with` block, which says to what version; to None, it isn't kept.
@@ -601,14 +612,9 @@ def _audited(settings: "Settings", action: str, subject: str) -> Iterator[Callab
     from server.storage import Storage
 
     def keep(subject: str, outcome: str) -> None:
-        try:
-            storage = Storage(settings.database)
-            try:
-                storage.keep_audit(action, subject, outcome)
-            finally:
-                storage.close()
-        except StorageError as error:
-            print(f"mundap: {error}", file=sys.stderr)
+        storage = Storage(settings.database)
+        _keep_audit(storage, action, subject, outcome)
+        storage.close()
 
     done: list[str | None] = []
     try:

@@ -398,6 +398,9 @@ class Storage:
                 raise OSError("it could not be reached a moment ago")
             if self._engine.url.get_backend_name() == "sqlite" and (database := self._engine.url.database):
                 Path(database).parent.mkdir(parents=True, exist_ok=True)
+                if not Path(database).exists():
+                    # What askers wrote is for nobody else on the machine. SQLite gives its other files the same mode.
+                    Path(database).touch(mode=0o600)
             with self._engine.begin() as connection:
                 if connection.dialect.name == "sqlite":
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -429,6 +432,8 @@ def _open(url: str) -> Engine:
     def read_beside_writing(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        # What is purged is not left in the file's free pages.
+        connection.execute("PRAGMA secure_delete = ON")
 
     return engine
 

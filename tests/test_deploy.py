@@ -1,5 +1,6 @@
 """The files in deploy/ are what their programs take, and name nothing that isn't there."""
 
+import ipaddress
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from server.cli import WRONG_USAGE
 from server.metrics import Metrics
 from server.settings import Settings
 from tests.conftest import REPO
@@ -176,3 +178,25 @@ def test_the_compose_file_fits_together():
     assert services["mundap"]["environment"]["MUNDAP_TRUSTED_PROXIES"] == proxy
     # Nobody but the proxy is reached from outside.
     assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
+
+
+def test_the_unit_says_how_to_make_its_user_and_gives_up_on_wrong_settings():
+    unit = texts()["mundap.service"]
+    [user] = re.findall("^User=(.+)$", unit, re.MULTILINE)
+    assert re.search(rf"^# .*useradd --system .* {user} and$", unit, re.MULTILINE)
+    assert f"RestartPreventExitStatus={WRONG_USAGE}" in unit
+
+
+def test_addresses_that_are_given_out_leave_the_fixed_ones_alone():
+    compose = yaml.safe_load(texts()["compose.yaml"])
+    [pool] = compose["networks"]["inside"]["ipam"]["config"]
+    fixed = [
+        ipaddress.ip_address(service["networks"]["inside"]["ipv4_address"])
+        for service in compose["services"].values()
+        if isinstance(service["networks"], dict)
+    ]
+    assert len(set(fixed)) == 2
+    for address in fixed:
+        assert address in ipaddress.ip_network(pool["subnet"])
+        assert address not in ipaddress.ip_network(pool["ip_range"])
+    assert str(fixed[1]) == compose["services"]["mundap"]["environment"]["MUNDAP_TRUSTED_PROXIES"]

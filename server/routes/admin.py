@@ -261,8 +261,8 @@ def export_questions(request: Request) -> Response:
     first = next(questions, None)
     names = list(QuestionModel.model_fields)
     rows = (QuestionModel.of(*one).model_dump(mode="json") for one in chain([first] if first else [], questions))
-    _keep_audit(request, "export", "questions", "done")
-    headers = {"Content-Disposition": 'attachment; filename="questions.csv"'}
+    audited = _keep_audit(request, "export", "questions", "done")
+    headers = {"Content-Disposition": 'attachment; filename="questions.csv"', "X-Audited": str(audited).lower()}
     return StreamingResponse(_csv(names, rows), media_type="text/csv; charset=utf-8", headers=headers)
 
 
@@ -277,9 +277,13 @@ def _csv(names: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
         line.truncate()
 
 
+# Spreadsheets of East Asian systems read those of full width as the others.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+
 def _cell(value: Any) -> Any:
     # What begins like a formula is run by a spreadsheet that opens the file.
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 @router.get("/feedback")

@@ -12,7 +12,7 @@ import sys
 import time
 import unicodedata
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
@@ -666,7 +666,8 @@ def test_feedback_is_shown_newest_first_and_paged(staff, tmp_path):
 
 
 def asked(number, status, question="질문"):
-    when = datetime(2026, 3, 1, 0, number, tzinfo=UTC)
+    # Recent, or the purge at the start takes it away.
+    when = datetime.now(UTC) - timedelta(hours=1) + timedelta(minutes=number)
     return AskedQuestion(f"{number:032x}", when, question, status, "ko", "extractive", "api", "", 0.5, 9.0, "2026")
 
 
@@ -685,14 +686,18 @@ def test_questions_without_an_answer_are_shown_first(staff):
 
 
 def test_questions_are_exported_for_spreadsheets_without_formulas(staff):
-    hostile = ["=HYPERLINK(1)", "+1", "-1", "@x", 'a "b", c\nd', "질문"]
+    hostile = ["=HYPERLINK(1)", "+1", "-1", "@x", "＝1", "＠x", 'a "b", c\nd', "질문"]
     staff.app.state.storage.keep_questions(asked(n, "answered", text) for n, text in enumerate(hostile))
     response = staff.get("/api/admin/questions/export")
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
     assert response.headers["content-disposition"] == 'attachment; filename="questions.csv"'
     assert response.content.startswith(b"\xef\xbb\xbfanswer_id,")
     rows = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
-    assert [row["question"] for row in reversed(rows)] == ["'=HYPERLINK(1)", "'+1", "'-1", "'@x", *hostile[4:]]
+    assert [row["question"] for row in reversed(rows)] == [
+        *(f"'{text}" for text in hostile[:6]),
+        *hostile[6:],
+    ]
+    assert response.headers["x-audited"] == "true"
     assert staff.get("/api/admin/audit").json()["entries"][0]["action"] == "export"
 
 

@@ -107,6 +107,13 @@ def test_https_is_asked_for_once_it_is_there(settings, chat):
         assert headers["strict-transport-security"] == "max-age=31536000"
 
 
+@pytest.mark.parametrize("path", ["/admin/", "/api/feedback/", "/embed/"])
+def test_nobody_is_sent_to_a_host_that_a_request_names(client, path):
+    reply = client.get(path, headers={"Host": "evil.example"}, follow_redirects=False)
+    assert reply.status_code == 404
+    assert "location" not in reply.headers
+
+
 def test_no_other_site_may_embed_what_is_served(client):
     assert client.get("/api/documents").headers["cross-origin-resource-policy"] == "same-origin"
     assert client.get("/widget.js").headers.get_list("cross-origin-resource-policy") == ["cross-origin"]

@@ -445,7 +445,29 @@ def test_the_command_exports_and_purges_what_is_kept(mundap, data_dir):
     assert mundap("data", "purge", "--answer", f"{1:032x}").stdout == "1 questions, 1 feedback\n"
     assert mundap("data", "purge", "--answer", f"{1:032x}").returncode == 1
     assert mundap("data", "purge", "--days", "0").stdout == "2 questions, 0 feedback\n"
-    assert [json.loads(line)["kind"] for line in mundap("data", "export").stdout.splitlines()] == ["audit"]
+    left = [json.loads(line) for line in mundap("data", "export").stdout.splitlines()]
+    assert {line["kind"] for line in left} == {"audit"}
+    assert [(line["action"], line["subject"]) for line in left] == [
+        ("build", ""),
+        ("export", "all"),
+        ("export", "questions"),
+        ("purge", "older than 90 days: 0 questions, 0 feedback"),
+        ("purge", "older than 25 days: 1 questions, 0 feedback"),
+        ("purge", f"{1:032x}: 1 questions, 1 feedback"),
+        ("purge", f"{1:032x}: 0 questions, 0 feedback"),
+        ("purge", "older than 0 days: 2 questions, 0 feedback"),
+    ]
+
+
+def test_what_is_purged_is_not_left_in_the_file_and_nobody_else_can_read_it(tmp_path):
+    path = tmp_path / "mundap.sqlite"
+    storage = Storage(f"sqlite:///{path}")
+    storage.keep_questions(replace(asked(number), question="MARK" * 50) for number in range(200))
+    assert any(b"MARK" in file.read_bytes() for file in tmp_path.iterdir())
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
+    storage.purge(datetime.now(UTC) + timedelta(days=1))
+    storage.close()
+    assert not any(b"MARK" in file.read_bytes() for file in tmp_path.iterdir())
 
 
 def test_the_command_tells_of_a_database_that_is_lost(mundap, monkeypatch, tmp_path):

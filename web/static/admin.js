@@ -62,6 +62,7 @@ const ACTIONS = {
   publish: "admin.did_publish",
   roll_back: "admin.did_roll_back",
   export: "admin.did_export",
+  purge: "admin.did_purge",
 };
 const REASONS = {
   wrong: "feedback.wrong",
@@ -655,9 +656,11 @@ byId("questions-export").addEventListener("click", async () => {
   byId("problem").replaceChildren();
   try {
     // Not a link: the token goes in a header.
-    const address = URL.createObjectURL(await (await send("questions/export")).blob());
+    const reply = await send("questions/export");
+    const address = URL.createObjectURL(await reply.blob());
     el("a", { href: address, download: "questions.csv" }).click();
     setTimeout(() => URL.revokeObjectURL(address), 60_000);
+    if (reply.headers.get("X-Audited") === "false") tell(t("admin.not_audited"));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     tell(problem.text);
