@@ -45,11 +45,24 @@ from server.settings import Settings
 from server.suggestions import next_questions
 
 if TYPE_CHECKING:
-    from server.answerers.generative import Writer
+    from server.answerers.generative import Writer, WrittenSentence
 
 Found = TypeVar("Found")
 
 _log = logging.getLogger("mundap")
+
+
+@dataclass(frozen=True, slots=True)
+class _Understood:
+    """A question without its greeting, the asker's language, and the question in itself, as it is searched for.
+
+    `reply` is the status and the message of one that is answered without a search.
+    """
+
+    question: str
+    language: str
+    standalone: str = ""
+    reply: tuple[AnswerStatus, str] | None = None
 
 
 class Chat:
@@ -91,6 +104,8 @@ class Chat:
     ) -> Iterator[AnswerEvent]:
         """Answer `question`, asked after `history`, piece by piece: in the documents' own words, or held to them.
 
+        Its steps: understand, retrieve, compose, verify what a model wrote (quotations need no check), deliver.
+
         `lang` (BCP 47) is the language of notices and of written answers; without it that is the question's. Documents
         in `exclude` are treated as if they weren't there.
 
@@ -99,32 +114,24 @@ class Chat:
             Refused: the time that the request has is up, or nobody waits for the answer any more.
         """
         started = time.perf_counter()
-        question = clean_question(question)
-        language = asker_language(question, lang)
-        if is_attack(question):
-            yield from self._notice(AnswerStatus.REFUSED, "reply.refused", language, history, started)
-            return
-        question = without_greeting(question)
-        if reply := small_talk(question):
-            if reply == "reply.identity" and self.writer:
-                reply = "reply.identity_written"
-            yield from self._notice(AnswerStatus.SMALLTALK, reply, language, history, started)
-            return
-        if is_noise(question):
-            yield from self._notice(AnswerStatus.NOT_FOUND, "reply.not_found", language, history, started)
+        understood = self._understand(question, history, lang)
+        if understood.reply:
+            yield from self._notice(*understood.reply, understood.language, history, started)
             return
         check_budget()
-        standalone = standalone_question(question, history)
-        retrieval = self.retriever.search(standalone, PASSAGES_WEIGHED, exclude)
+        retrieval = self.retriever.search(understood.standalone, PASSAGES_WEIGHED, exclude)
         check_budget()
-        found = extract(standalone, retrieval, self.reader)
+        found = extract(understood.standalone, retrieval, self.reader)
         check_budget()
-        extractive = self._compose(found, language)
+        extractive = self._compose(found, understood.language)
         if self.writer and found.finding is Finding.DIRECT:
-            composed = yield from self._write(self.writer, standalone, found, extractive)
+            composition = self.writer.compose(understood.standalone, understood.language, found)
+            verified = self.writer.verify(extractive.id, composition, self.index)
+            delivered = yield from self._deliver(verified, extractive)
         else:
-            composed = yield from pieces(extractive)
-        suggestions = next_questions(self.index.manifest.suggestions, composed, [*history, Turn("user", question)])
+            delivered = yield from pieces(extractive)
+        turns = [*history, Turn("user", understood.question)]
+        suggestions = next_questions(self.index.manifest.suggestions, delivered, turns)
         total = (time.perf_counter() - started) * 1000
         timings = {
             "embed": retrieval.embed_ms,
@@ -133,7 +140,7 @@ class Chat:
             "total": total,
         }
         rounded = {stage: round(milliseconds, 2) for stage, milliseconds in timings.items()}
-        yield replace(composed, suggestions=suggestions, timings_ms=rounded, retrieval=retrieval, ranked=found.ranked)
+        yield replace(delivered, suggestions=suggestions, timings_ms=rounded, retrieval=retrieval, ranked=found.ranked)
 
     def document(self, doc_id: str) -> Document:
         """Return one indexed document.
@@ -142,6 +149,20 @@ class Chat:
             DocumentMissing: there is none of that id.
         """
         return _known(self.index.corpus.document(doc_id))
+
+    def _understand(self, question: str, history: Sequence[Turn], lang: str | None) -> "_Understood":
+        question = clean_question(question)
+        language = asker_language(question, lang)
+        if is_attack(question):
+            return _Understood(question, language, reply=(AnswerStatus.REFUSED, "reply.refused"))
+        question = without_greeting(question)
+        if reply := small_talk(question):
+            if reply == "reply.identity" and self.writer:
+                reply = "reply.identity_written"
+            return _Understood(question, language, reply=(AnswerStatus.SMALLTALK, reply))
+        if is_noise(question):
+            return _Understood(question, language, reply=(AnswerStatus.NOT_FOUND, "reply.not_found"))
+        return _Understood(question, language, standalone_question(question, history))
 
     def _notice(
         self, status: AnswerStatus, key: str, language: str, history: Sequence[Turn], started: float
@@ -152,17 +173,16 @@ class Chat:
         yield from pieces(answer)
         yield replace(answer, suggestions=next_questions(self.index.manifest.suggestions, answer, history))
 
-    def _write(
-        self, writer: "Writer", question: str, found: Extract, extractive: Answer
+    def _deliver(
+        self, verified: "Iterator[WrittenSentence]", extractive: Answer
     ) -> Generator[AnswerEvent, None, Answer]:
-        """Yield what `writer` makes of `found` and return the answer that it is, or `extractive` where it is none."""
+        """Yield what was `verified` and return the answer that it is, or `extractive` where it is none."""
         yield _beginning(extractive)
-        language = extractive.lang
         citations: dict[tuple[str, int, int], Citation] = {}
         sentences: list[AnswerSentence] = []
         notice = None
         try:
-            for written in writer.write(extractive.id, question, language, found, self.index):
+            for written in verified:
                 numbers = []
                 for candidate in written.support:
                     place = (candidate.hit.passage.doc_id, candidate.sentence.start, candidate.sentence.end)
@@ -174,7 +194,7 @@ class Chat:
                 yield sentences[-1]
         except LanguageModelError as error:
             key = "notice.cut_off" if sentences else "notice.not_written"
-            notice = Notice(key.removeprefix("notice."), message(language, key))
+            notice = Notice(key.removeprefix("notice."), message(extractive.lang, key))
             _log.info("answer %s: %s (%s)", extractive.id, notice.code, error.code)
         if not sentences:
             yield from _body(extractive)

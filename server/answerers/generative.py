@@ -9,7 +9,7 @@ import logging
 import re
 import secrets
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -57,43 +57,45 @@ class Writer:
         # The names of all countries take a moment to load, which no asker shall wait for.
         unsupported_facts("Mundap", [""])
 
-    def write(
-        self, answer_id: str, question: str, language: str, found: Extract, index: PublishedIndex
-    ) -> Iterator[WrittenSentence]:
-        """Yield the supported sentences of an answer to `question` as the model writes them.
+    def compose(self, question: str, language: str, found: Extract) -> "Composition":
+        """Return what the model is given to write from and what it writes of it, once that is asked for.
 
-        Nothing is yielded before one of them is supported by a sentence that was found to answer. All that the model
-        learns of the asker is `question`, without personal data. `answer_id` is for the log.
+        All that it learns of the asker is `question`, without personal data.
+        """
+        passages = _citable_passages(found)
+        prompt = load_prompt()
+        messages, fence = prompt.messages(mask(question).text, language, passages)
+        pieces = self.model.stream(messages, IDLE_SECONDS) if passages else iter(())
+        return Composition(question, language, passages, _answering(found), prompt, fence, drafts(pieces))
+
+    def verify(self, answer_id: str, composition: "Composition", index: PublishedIndex) -> Iterator[WrittenSentence]:
+        """Yield the sentences of `composition` that its passages support, as they are written.
+
+        Nothing is yielded before one of them is supported by a sentence that was found to answer. `answer_id` is for
+        the log.
 
         Raises:
             LanguageModelError: there is no text, or no more of it; or, with the code "unsupported", none of it holds.
         """
-        passages = _citable_passages(found)
-        prompt = load_prompt()
-        if not passages:
-            raise LanguageModelError("unsupported", "There is no passage to write from")
-        messages, fence = prompt.messages(mask(question).text, language, passages)
         verifier = Verifier(index, self.embedder)
-        answering = _answering(found)
+        unread = iter(composition.passages)
         waiting: list[WrittenSentence] = []
         shown, held_back = 0, 0
         try:
-            pieces = _reading_meanwhile(self.model.stream(messages, IDLE_SECONDS), verifier, passages)
-            for draft in drafts(pieces):
+            for draft in composition.drafts:
+                if draft is None:
+                    verifier.read(next(unread, ()))
+                    continue
                 if not draft.is_whole:
                     verifier.read_written(draft.text)
                     continue
-                problem = _unshowable(draft, fence, language, prompt, len(passages))
-                if not problem:
-                    cited = [passages[number - 1] for number in draft.citations]
-                    support = _verified(verifier, draft.text, language, cited)
-                    problem = support.problem
-                if problem:
+                support = _verified(verifier, draft, composition)
+                if support.problem:
                     held_back += 1
-                    _log.debug("held back: %s", problem)
+                    _log.debug("held back: %s", support.problem)
                     continue
                 waiting.append(WrittenSentence(draft.text, support.quoted))
-                if not shown and not _answers(question, waiting, answering):
+                if not shown and not _answers(composition.question, waiting, composition.answering):
                     continue
                 yield from waiting
                 shown += len(waiting)
@@ -103,34 +105,43 @@ class Writer:
             if not shown:
                 raise LanguageModelError("unsupported", "The documents don't support what the language model wrote")
         finally:
+            composition.drafts.close()
             _log.info(
                 "answer %s: written by %s, prompt %s %s: %d sentences shown, %d held back",
-                answer_id, self.model.name, prompt.version, prompt.digest, shown, held_back,
+                answer_id, self.model.name, composition.prompt.version, composition.prompt.digest, shown, held_back,
             )  # fmt: skip
 
 
-def _verified(verifier: Verifier, text: str, language: str, cited: Sequence[Sequence[Candidate]]) -> Support:
-    """Return what speaks for `text`.
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """What a language model writes of `question` in `language`, from `passages`: each as its sentences in order.
+
+    `answering` are the places of the sentences that were found to answer; `fence` is around all that is data in
+    `prompt`. `drafts` has None where nothing has come for a while.
+    """
+
+    question: str
+    language: str
+    passages: list[list[Candidate]]
+    answering: set[tuple[int, int]]
+    prompt: "Prompt"
+    fence: str
+    drafts: "Generator[Draft | None]"
+
+
+def _verified(verifier: Verifier, draft: "Draft", composition: Composition) -> Support:
+    """Return what speaks for `draft`.
 
     A model can write anything: what the check itself fails on is not supported, and the asker still gets an answer.
     """
+    if problem := _unshowable(draft, composition):
+        return Support((), (), problem)
+    cited = [composition.passages[number - 1] for number in draft.citations]
     try:
-        return verifier.verify(text, language, cited)
+        return verifier.verify(draft.text, composition.language, cited)
     except Exception as error:
         _log.exception("a written sentence could not be checked")
         return Support((), (), f"the check failed ({type(error).__name__})")
-
-
-def _reading_meanwhile(
-    pieces: Iterator[str], verifier: Verifier, passages: Sequence[Sequence[Candidate]]
-) -> Iterator[str]:
-    """Yield `pieces` and read one of `passages` whenever nothing has come for a while."""
-    unread = iter(passages)
-    for piece in pieces:
-        yield piece
-        passage = None if piece else next(unread, None)
-        if passage:
-            verifier.read(passage)
 
 
 def _citable_passages(found: Extract) -> list[list[Candidate]]:
@@ -163,19 +174,19 @@ def _answers(question: str, sentences: Sequence[WrittenSentence], answering: set
     return bool(places & answering) and not lacks_what_is_asked(question, told)
 
 
-def _unshowable(draft: "Draft", fence: str, language: str, prompt: "Prompt", passages: int) -> str:
+def _unshowable(draft: "Draft", composition: Composition) -> str:
     """Return why `draft` can't be shown whatever its sources say, or "" if it can."""
     if not draft.citations:
         return "no citation"
-    if len(draft.citations) > MAX_CITED or not all(1 <= number <= passages for number in draft.citations):
+    if len(draft.citations) > MAX_CITED or not set(draft.citations) <= set(range(1, len(composition.passages) + 1)):
         return "citation of nothing"
     if len(draft.text) > MAX_DRAFT_CHARACTERS:
         return "too long"
     if _MARKUP.search(re.sub(r"https?://", "", draft.text)):
         return "markup"
-    if fence in draft.text or prompt.is_quoted_in(draft.text):
+    if composition.fence in draft.text or composition.prompt.is_quoted_in(draft.text):
         return "the prompt"
-    return "" if _is_in(language, draft.text) else "another language"
+    return "" if _is_in(composition.language, draft.text) else "another language"
 
 
 _LETTERS_OF = {"ko": HANGUL, "ja": KANA, "zh": HAN, "vi": VIETNAMESE, "en": re.compile("[A-Za-z]")}
@@ -294,11 +305,11 @@ _PAIRED_MARKS = re.compile(r"(?<![^\W_])(\*{1,3}|_{1,3}|~~|`{1,3})(?=\S)(.+?)(?<
 _MARKUP = re.compile(r"\]\s*\(|<\s*/?\s*[A-Za-z!]|//|\b(?:javascript|data):", re.IGNORECASE)
 
 
-def drafts(pieces: Iterator[str]) -> Iterator[Draft]:
+def drafts(pieces: Iterator[str]) -> "Generator[Draft | None]":
     """Yield each sentence of a text that comes in `pieces` as soon as it and the citations behind it are there.
 
-    An empty piece says that nothing has come for a while: a sentence that has a citation is taken to be whole. Until
-    then it is yielded as one that isn't.
+    An empty piece says that nothing has come for a while: a sentence that has a citation is taken to be whole, and then
+    None is yielded. Until then it is yielded as one that isn't.
     """
     text = ""
     for piece in pieces:
@@ -308,7 +319,9 @@ def drafts(pieces: Iterator[str]) -> Iterator[Draft]:
             text = text[end:]
             if draft:
                 yield draft
-        if piece and (end := _sentence_end(text, waits=False)) is not None and (draft := _draft(text[:end])):
+        if not piece:
+            yield None
+        elif (end := _sentence_end(text, waits=False)) is not None and (draft := _draft(text[:end])):
             yield replace(draft, is_whole=False)
     if draft := _draft(text):
         yield draft

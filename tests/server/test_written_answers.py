@@ -530,7 +530,7 @@ def test_a_text_becomes_sentences_with_their_citations_however_it_is_cut(text, e
 
 
 def whole(made):
-    return [(draft.text, draft.citations) for draft in made if draft.is_whole]
+    return [(draft.text, draft.citations) for draft in made if draft and draft.is_whole]
 
 
 @pytest.mark.parametrize(
