@@ -1,9 +1,9 @@
 """Whether a sentence says that something is so where its sources say that it isn't, or the other way round.
 
 In Korean each predicate of the sentence is held to one of the sources' predicates: what is planned there is not done,
-and what may be done there need not be. In other languages, and between two,
-it is told of whole sentences alone: one that denies something must rest on one that does, and one that denies nothing
-on such as deny nothing, or on their clauses with its figures.
+and what may be done there need not be. In other languages, and between two, it is told of whole sentences alone: one
+that denies something must rest on one that does, and one that denies nothing on such as deny nothing, or on their
+clauses with its figures.
 """
 
 import re

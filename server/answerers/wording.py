@@ -11,27 +11,10 @@ from index.morphemes import noun_particles, noun_terms, tagged_morphemes
 from server.answerers.facts import squeeze
 
 # Nouns that say nothing themselves: "2년 동안" is "2년간".
-_GENERAL = frozenset(
-    [
-        "가능",
-        "경우",
-        "관련",
-        "기간",
-        "내용",
-        "다음",
-        "대상",
-        "동안",
-        "때",
-        "방법",
-        "부분",
-        "사람",
-        "사항",
-        "이후",
-        "정도",
-        "필요",
-        "해당",
-    ]
-)
+_GENERAL = frozenset({
+    "가능", "경우", "관련", "기간", "내용", "다음", "대상", "동안", "때", "방법",
+    "부분", "사람", "사항", "이후", "정도", "필요", "해당",
+})  # fmt: skip
 _NAMING = frozenset({"NNG", "NNP", "XR", "SL", "SH", "SN", "W"})
 _NUMBER, _GROUPED = re.compile(r"\d+"), re.compile(r"(?<=\d),(?=\d{3})")
 _STRENGTHENING = re.compile("반드시|무조건|항상|언제나|오직|절대로?|전부|즉시|곧바로|꼭")

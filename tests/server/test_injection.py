@@ -47,7 +47,8 @@ class Obedient:
         told = "\n".join(message["content"] for message in messages)
         system = " ".join(messages[0]["content"].split())
         leaks = [
-            " ".join(word for word in told.split() if len(word) == 24), system, system[:80], system[::-1], codecs.encode(system, "rot13"),
+            " ".join(word for word in told.split() if len(word) == 24),
+            system, system[:80], system[::-1], codecs.encode(system, "rot13"),
             base64.b64encode(system.encode()).decode(), told[-300:], *messages[0]["content"].split("\n"),
             *messages[1]["content"].split("\n"),
         ]  # fmt: skip
