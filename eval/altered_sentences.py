@@ -68,7 +68,7 @@ def measure(
     """Return by alteration how many were shown, out of how many, and which, from `sentences` sentences at the most."""
     index, materials = _materials(embedder, folder, sentences)
     figures: dict[str, tuple[int, int, list[str]]] = {}
-    chance = random.Random(1)  # noqa: S311
+    chance = random.Random(1)  # noqa: S311 - nothing secret
     for material, passage in materials:
         for name, alter in ALTERATIONS.items():
             altered = alter(material, chance)
@@ -100,8 +100,8 @@ def _materials(
     build_index(source, publication, embedder)
     index = publication.open(embedder)
     retriever = Retriever(index, embedder)
-    nouns = [sorted({noun for noun in noun_phrases(text) if len(noun) > 1}) for text in texts]
-    chance = random.Random(0)  # noqa: S311
+    nouns = [sorted(set(_nouns(text))) for text in texts]
+    chance = random.Random(0)  # noqa: S311 - nothing secret
     found = []
     for number in range(len(texts)):
         passages = [stored.passage for stored in index.corpus.passages(index.corpus.ordinals_of([f"{number:03}.txt"]))]
@@ -111,10 +111,15 @@ def _materials(
             hits = [hit for hit in retriever.search(text, 10).hits if text in hit.passage.text]
             if not hits:
                 continue
-            nearby = sorted({n for n in noun_phrases(hits[0].passage.text) if len(n) > 1 and n not in text})
+            nearby = sorted({noun for noun in _nouns(hits[0].passage.text) if noun not in text})
             foreign = [noun for noun in nouns[number - 1] if noun not in texts[number]]
             found.append((Material(text, nearby, foreign), sentence_candidates("", {}, hits[:1])))
     return index, found
+
+
+def _nouns(text: str) -> list[str]:
+    # One of a single syllable stands in other words too.
+    return [noun for noun in noun_phrases(text) if len(noun) > 1]
 
 
 # ----- what is altered -----------------------------------------------------------------------------------------------
@@ -122,7 +127,7 @@ def _materials(
 
 def _replace_noun(others: Callable[[Material], Sequence[str]]) -> Alteration:
     def alter(material: Material, chance: random.Random) -> str:
-        nouns = [noun for noun in noun_phrases(material.sentence) if len(noun) > 1]
+        nouns = _nouns(material.sentence)
         if not nouns or not others(material):
             return ""
         return material.sentence.replace(chance.choice(nouns), chance.choice(others(material)), 1)
@@ -131,7 +136,7 @@ def _replace_noun(others: Callable[[Material], Sequence[str]]) -> Alteration:
 
 
 def _exchange_nouns(material: Material, chance: random.Random) -> str:
-    nouns = sorted({noun for noun in noun_phrases(material.sentence) if len(noun) > 1})
+    nouns = sorted(set(_nouns(material.sentence)))
     if len(nouns) < 2:
         return ""
     one, other = chance.sample(nouns, 2)
@@ -150,7 +155,7 @@ def _change_number(material: Material, chance: random.Random) -> str:
 
 
 def _change_end(endings: Sequence[tuple[str, str]]) -> Alteration:
-    def alter(material: Material, chance: random.Random) -> str:  # noqa: ARG001 - there is nothing to choose
+    def alter(material: Material, _chance: random.Random) -> str:
         for before, after in endings:
             if material.sentence.endswith(before):
                 return material.sentence.removesuffix(before) + after

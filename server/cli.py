@@ -613,8 +613,10 @@ def _audited(settings: "Settings", action: str, subject: str) -> Iterator[Callab
 
     def keep(subject: str, outcome: str) -> None:
         storage = Storage(settings.database)
-        _keep_audit(storage, action, subject, outcome)
-        storage.close()
+        try:
+            _keep_audit(storage, action, subject, outcome)
+        finally:
+            storage.close()
 
     done: list[str | None] = []
     try:

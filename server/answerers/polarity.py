@@ -58,6 +58,14 @@ class _Clause:
     topics: set[str] = field(default_factory=set)
 
 
+@dataclass(slots=True)
+class _Found:
+    lemma: str
+    is_denied: bool
+    clause: _Clause
+    mood: str = ""
+
+
 def is_turned_round(claim: str, quoted: Sequence[str]) -> bool:
     """Whether `claim` denies what `quoted`, its sources, say, says what they deny, or the opposite of what they say."""
     denies = is_negated(claim)
@@ -97,22 +105,21 @@ def _is_contradicted(predicate: Predicate, said: Sequence[Predicate]) -> bool:
 def predicates(text: str) -> tuple[Predicate, ...]:
     """Return the predicates of a Korean text in their order."""
     clauses = [_Clause()]
-    found: list[tuple[str, bool, _Clause, str]] = []
+    found: list[_Found] = []
     noun, is_denied = "", False
 
     def begin(lemma: str, denied: bool) -> None:
         nonlocal is_denied
-        found.append((lemma, denied != is_denied, clauses[-1], ""))
+        found.append(_Found(lemma, denied != is_denied, clauses[-1]))
         is_denied = False
 
     def deny() -> None:
         if found:
-            lemma, denied, clause, mood = found[-1]
-            found[-1] = (lemma, not denied, clause, mood)
+            found[-1].is_denied = not found[-1].is_denied
 
     def is_said_to(mood: str) -> None:
         if found:
-            found[-1] = (*found[-1][:3], mood)
+            found[-1].mood = mood
 
     last, before_last = ("", ""), ("", "")
     for form, tag in tagged_morphemes(text):
@@ -131,7 +138,7 @@ def predicates(text: str) -> tuple[Predicate, ...]:
         elif form in ("은", "는", "ᆫ") and tag == "JX":
             clauses[-1].topics.add(noun)
         elif tag in ("XSV", "XSA", "VCP"):
-            if not (found and found[-1][0] == noun and found[-1][2] is clauses[-1]):
+            if not (found and found[-1].lemma == noun and found[-1].clause is clauses[-1]):
                 begin(noun, False)
         elif tag == "VCN":
             begin(noun, True)
@@ -162,6 +169,6 @@ def predicates(text: str) -> tuple[Predicate, ...]:
             clause.topics |= before.topics
             clause.words |= before.topics
     return tuple(
-        Predicate(lemma, denied, frozenset(clause.words), frozenset(clause.topics), mood)
-        for lemma, denied, clause, mood in found
+        Predicate(one.lemma, one.is_denied, frozenset(one.clause.words), frozenset(one.clause.topics), one.mood)
+        for one in found
     )

@@ -95,7 +95,7 @@ class Verifier:
         held, total = _known_terms(quoted), sum(terms.values())
         coverage = sum(weight for term, weight in terms.items() if term in held) / total if total else 0.0
         features = (coverage, *self._alignment(sentence, written, quoted, cited))
-        problem = _other_words(sentence, quoted, cited) if language == "ko" and _is_in(language, quoted) else ""
+        problem = _other_words(sentence, quoted, every) if language == "ko" and _is_in(language, quoted) else ""
         return Support(tuple(quoted), features, problem)
 
     def _is_misplaced(self, sentence: str, language: str, written: EmbeddedText, quoted: Sequence[Candidate]) -> bool:
@@ -148,10 +148,9 @@ class Verifier:
         return self._read[place]
 
 
-def _other_words(sentence: str, quoted: Sequence[Candidate], cited: Sequence[Sequence[Candidate]]) -> str:
+def _other_words(sentence: str, quoted: Sequence[Candidate], cited: Sequence[Candidate]) -> str:
     """Return which words of a Korean sentence its sources haven't, or how it uses theirs otherwise; "" if neither."""
-    every = list(chain.from_iterable(cited))
-    if unknown := unknown_nouns(sentence, _known_terms(every), [candidate.text for candidate in every]):
+    if unknown := unknown_nouns(sentence, _known_terms(cited), [candidate.text for candidate in cited]):
         return f"words {' '.join(unknown)}"
     sources = [_evidence(candidate) for candidate in quoted]
     if is_strengthened(sentence, sources):

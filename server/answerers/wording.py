@@ -69,15 +69,14 @@ def _has_substituted(claim: str, quoted: Sequence[str]) -> bool:
 
 
 @lru_cache(maxsize=2_000)
-def _sequence(text: str) -> list[str]:
+def _sequence(text: str) -> tuple[str, ...]:
     """Return the nouns and the numbers of a text in their order."""
-    morphemes = tagged_morphemes(text)
     found = [
         _NUMBER.findall(_GROUPED.sub("", form)) if _NUMBER.search(form) else [form]
-        for form, tag in morphemes
+        for form, tag in tagged_morphemes(text)
         if tag in _NAMING
     ]
-    return list(chain.from_iterable(found))
+    return tuple(chain.from_iterable(found))
 
 
 def _copied(copy: SequenceMatcher[str]) -> int:
@@ -109,12 +108,12 @@ def _change_places(mine: Parts, sources: Sequence[Parts]) -> bool:
     return False
 
 
-def _as_subjects(particle: str, following: str) -> str:  # noqa: ARG001
+def _as_subjects(particle: str, _following: str) -> str:
     # What a sentence is about mostly does what it says.
     return "이" if particle in _SUBJECTS or particle in _TOPICS else particle
 
 
-def _as_topics(particle: str, following: str) -> str:  # noqa: ARG001
+def _as_topics(particle: str, _following: str) -> str:
     return "이" if particle in _SUBJECTS else "은" if particle in _TOPICS else particle
 
 
