@@ -430,12 +430,25 @@ def _open(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def read_beside_writing(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         # What is purged is not left in the file's free pages.
         connection.execute("PRAGMA secure_delete = ON")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    # Of connections that turn a new file to WAL at once, SQLite lets all but one fail without waiting.
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
 
 
 def _migrate(connection: Connection) -> None:
