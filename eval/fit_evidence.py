@@ -1,6 +1,6 @@
 """Fit the weights of `server.answerers.evidence` on question-answering sets in SQuAD's form.
 
-    python -m eval.fit_evidence --work DIR [--write] squad_file ...
+    python -m eval.fit_evidence --work DIR [--share 0.5] [--write] squad_file ...
 
 and on the tuning part of the project's own questions, which count several times: they are asked as people ask.
 
@@ -8,20 +8,25 @@ Files that hold the same questions in several languages (XQuAD) also give questi
 another. Every corpus is indexed twice by the shipped pipeline: whole, and each article alone, as a small agency. Of
 sets that mark questions as unanswerable only the latter is used: their questions often leave their subject unsaid.
 Unanswerable questions are those that a file marks so (SQuAD 2.0), and made by leaving out the paragraph that answers
-(near) or all of its article (far). Figures are held out by article, in five folds.
+(near) or all of its article (far). Figures are held out by article, in five folds; those with the reader are over
+articles that it never saw, beside those without it on the same questions.
 """
 
 import argparse
+import hashlib
 import json
+import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
 
+from eval import metrics
 from eval.datasets import Dataset, Question, load_gold, squeeze
 from eval.training_corpora import (
     FOLDS,
@@ -35,6 +40,7 @@ from eval.training_corpora import (
 )
 from index.embedding import BUNDLED, Embedder, load_embedder
 from index.reader import Reader, load_reader
+from index.reader.graph import ADAPTERS
 from index.retriever import Retrieval, Retriever
 from server.answerers import evidence
 from server.answerers.asked_kind import lacks_what_is_asked
@@ -48,6 +54,8 @@ from server.answerers.evidence import (
 )
 from server.conversation import Turn, clean_question, standalone_question
 
+T = TypeVar("T")
+
 # A wrong answer where there is none costs more than a missed one, but far questions are easy and plenty.
 CLASS_WEIGHT = {"full": 2.0, "near": 1.5, "far": 0.7}
 GOLD = "gold (tuning part)"
@@ -56,8 +64,10 @@ GOLD_WEIGHT = 10
 _RARELY = 0.3
 # What thresholds are set to: the share that may be answered of the questions marked as unanswerable, each of which was
 # written to look answered, and of far ones; and the share of far ones that may be shown something near.
-FALSE_ANSWERS = 0.15
+FALSE_ANSWERS = 0.10
 FAR_SHOWN = 0.25
+# Fewer held-out questions than this fit no weights; those that ship are better.
+FEWEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,27 +195,6 @@ def fit_read(examples: list[ReadExample]) -> dict[str, dict[str, float]]:
     return {"sentence": _named(READ_SENTENCE_FEATURES, sentence), "answer": _named(READ_ANSWER_FEATURES, answer)}
 
 
-def plain_logits(examples: list[Example], weights: dict[str, dict[str, float]]) -> list[float]:
-    """Return the logit of each question as a whole by the plain weights, as it decides about an answer."""
-    sentence, answer = _vector(SENTENCE_FEATURES, weights["sentence"]), _vector(ANSWER_FEATURES, weights["answer"])
-    weighed = [_plainly_weighed(one, sentence)[:2] for one in examples]
-    return [_deciding(one, ranked, row, answer) for one, (ranked, row) in zip(examples, weighed, strict=True)]
-
-
-def read_logits(examples: list[ReadExample], weights: dict[str, dict[str, float]]) -> list[float]:
-    """Return the logit of each question as a whole after reading, as it decides about an answer."""
-    sentence = _vector(READ_SENTENCE_FEATURES, weights["sentence"])
-    answer = _vector(READ_ANSWER_FEATURES, weights["answer"])
-    weighed = [_read_row(one, sentence)[:2] for one in examples]
-    return [_deciding(one.example, ranked, row, answer) for one, (ranked, row) in zip(examples, weighed, strict=True)]
-
-
-def _deciding(example: Example, ranked: tuple[Candidate, ...], row: np.ndarray, weights: np.ndarray) -> float:
-    """Return the logit, or a very low one where the answerer abstains whatever it is."""
-    lacking = lacks_what_is_asked(example.question, ranked[0].text)
-    return -30.0 if lacking else float(row @ weights[:-1] + weights[-1])
-
-
 def _features(example: Example) -> np.ndarray:
     return np.stack([candidate.features for candidate in example.candidates])
 
@@ -258,88 +247,175 @@ def _vector(names: tuple[str, ...], weights: dict[str, float]) -> np.ndarray:
     return np.array([weights[name] for name in (*names, "bias")])
 
 
+# ----- what came of it -----------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """What came of one held-out example: whether the best sentence answers, one of the best three, and the logit."""
+    """What came of one held-out example: whether the best sentence answers, one of the best three, and the logit.
 
-    source: str
-    mode: str
+    `lacks` is whether the answerer abstains whatever the logit is: the best sentence lacks the kind of thing asked for.
+    """
+
+    example: Example
     first: bool
     in_three: bool
     logit: float
+    lacks: bool
+
+    @property
+    def confidence(self) -> float:
+        """What decides about an answer, 0 to 1."""
+        return 0.0 if self.lacks else _probability(self.logit)
 
 
 def graded_plain(examples: list[Example]) -> list[Graded]:
-    """Grade each fold by weights that were fitted on the others."""
-    graded = []
-    for fold in range(FOLDS):
-        weights = fit([example for example in examples if example.fold != fold])
+    """Grade each fold by weights that were fitted on the others, in the order of `examples`."""
+
+    def grader(learned: list[Example]) -> Callable[[Example], Graded]:
+        weights = fit(learned)
         sentence, answer = _vector(SENTENCE_FEATURES, weights["sentence"]), _vector(ANSWER_FEATURES, weights["answer"])
-        for example in (example for example in examples if example.fold == fold):
-            _, row, answers = _plainly_weighed(example, sentence)
-            graded.append(_graded(example, answers, row, answer))
-    return graded
+        return lambda example: _graded(example, *_plainly_weighed(example, sentence), answer)
+
+    return _held_out(examples, [example.fold for example in examples], grader)
 
 
 def graded_read(examples: list[ReadExample]) -> list[Graded]:
-    """Grade each article of what was read by weights that were fitted on other articles."""
-    topics = sorted({one.example.topic for one in examples})
-    graded = []
-    for part in range(FOLDS):
-        held = set(topics[part::FOLDS])
-        weights = fit_read([one for one in examples if one.example.topic not in held])
+    """Grade each article of what was read by weights that were fitted on other articles, in the order of `examples`."""
+
+    def grader(learned: list[ReadExample]) -> Callable[[ReadExample], Graded]:
+        weights = fit_read(learned)
         sentence = _vector(READ_SENTENCE_FEATURES, weights["sentence"])
         answer = _vector(READ_ANSWER_FEATURES, weights["answer"])
-        for one in (one for one in examples if one.example.topic in held):
-            _, row, answers = _read_row(one, sentence)
-            graded.append(_graded(one.example, answers, row, answer))
-    return graded
+        return lambda one: _graded(one.example, *_read_row(one, sentence), answer)
+
+    topics = sorted({one.example.topic for one in examples})
+    return _held_out(examples, [topics.index(one.example.topic) % FOLDS for one in examples], grader)
 
 
-def _graded(example: Example, answers: np.ndarray, row: np.ndarray, weights: np.ndarray) -> Graded:
+def _held_out(examples: list[T], parts: list[int], grader: Callable[[list[T]], Callable[[T], Graded]]) -> list[Graded]:
+    graders = {
+        part: grader([one for one, other in zip(examples, parts, strict=True) if other != part]) for part in set(parts)
+    }
+    return [graders[part](one) for one, part in zip(examples, parts, strict=True)]
+
+
+def _graded(
+    example: Example, ranked: tuple[Candidate, ...], row: np.ndarray, answers: np.ndarray, weights: np.ndarray
+) -> Graded:
     logit = float(row @ weights[:-1] + weights[-1])
-    return Graded(example.source, example.mode, bool(answers[0]), bool(answers[:3].any()), logit)
+    lacks = lacks_what_is_asked(example.question, ranked[0].text)
+    return Graded(example, bool(answers[0]), bool(answers[:3].any()), logit, lacks)
 
 
-def report(graded: list[Graded]) -> None:
-    """Print figures by source."""
-    print(f"{'source':42} {'n':>5}  sent@1 sent@3  AUROC near far    false answers at 90 % near far")
-    for source in dict.fromkeys(one.source for one in graded):
-        logits = {
-            mode: np.array([one.logit for one in graded if (one.source, one.mode) == (source, mode)])
-            for mode in ("full", "near", "far")
-        }
-        full = [one for one in graded if (one.source, one.mode) == (source, "full")]
-        if not full:
-            continue
-        first, third = np.mean([one.first for one in full]), np.mean([one.in_three for one in full])
-        threshold = np.quantile(logits["full"], 0.1)
-        areas, false = [], []
-        for other in (logits["near"], logits["far"]):
-            labels = np.r_[np.ones(len(full)), np.zeros(len(other))]
-            areas.append(roc_auc_score(labels, np.r_[logits["full"], other]) if len(other) else np.nan)
-            false.append((other > threshold).mean() if len(other) else np.nan)
-        print(
-            f"{source:42} {len(full):5}  {first:.3f}  {third:.3f}  {areas[0]:.3f} {areas[1]:.3f}  "
-            f"{false[0]:.3f} {false[1]:.3f}   p at 90 %: {1 / (1 + np.exp(-threshold)):.2f}"
-        )
+def calibrate(graded: Sequence[Graded]) -> tuple[float, float, list[Graded]]:
+    """Return slope and intercept that make held-out logits those of probabilities (Platt, 1999), and `graded` so.
+
+    As if every second question could be answered. What is returned as graded is scaled by what the other articles say,
+    so that how well it is calibrated can be read off it.
+    """
+    decided = [one for one in graded if not one.lacks]
+    logits = np.array([[one.logit] for one in decided])
+    labels = np.array([one.example.mode == "full" for one in decided])
+    model = LogisticRegression(C=np.inf, class_weight="balanced").fit(logits, labels)
+    topics = [one.example.topic for one in decided]
+    held_out = cross_val_predict(model, logits, labels, groups=topics, cv=GroupKFold(FOLDS), method="decision_function")
+    scaled = [replace(one, logit=float(logit)) for one, logit in zip(decided, held_out, strict=True)]
+    return float(model.coef_[0, 0]), float(model.intercept_[0]), scaled + [one for one in graded if one.lacks]
 
 
-def thresholds(graded: list[Graded], marked: list[float]) -> dict[str, float]:
+def scaled(weights: dict[str, dict[str, float]], slope: float, intercept: float) -> dict[str, dict[str, float]]:
+    """Return `weights` whose logits of a question as a whole are scaled, which costs nothing when they are used."""
+    answer = {name: round(weight * slope, 5) for name, weight in weights["answer"].items()}
+    return weights | {"answer": answer | {"bias": round(answer["bias"] + intercept, 5)}}
+
+
+def thresholds(graded: Sequence[Graded]) -> dict[str, float]:
     """Return from which probability on to answer, and from which on to show what is near.
 
     The first is the least, but no less than one half, at which at most `FALSE_ANSWERS` of the far questions are
-    answered, and of those marked as unanswerable, whose logits are `marked`; the second the least at which at most
-    `FAR_SHOWN` of the far questions are shown anything.
+    answered, and of those marked as unanswerable; the second the least at which at most `FAR_SHOWN` of the far
+    questions are shown anything.
     """
-    far = [one.logit for one in graded if one.mode == "far"]
-    answered = max(0.5, *(_probability(np.quantile(some, 1 - FALSE_ANSWERS)) for some in (far, marked) if some))
-    related = min(answered, _probability(np.quantile(far, 1 - FAR_SHOWN)))
+    far = [one.confidence for one in graded if one.example.mode == "far"]
+    marked = [one.confidence for one in graded if one.example.marked]
+    answered = max(0.5, *(float(np.quantile(some, 1 - FALSE_ANSWERS)) for some in (far, marked) if some))
+    related = min(answered, float(np.quantile(far, 1 - FAR_SHOWN)))
     return {"answered_from": round(answered, 3), "related_from": round(related, 3)}
+
+
+def report(graded: Sequence[Graded], before: Sequence[Graded] = ()) -> None:
+    """Print a table of figures by source, with those of `before`, the same examples otherwise graded, ahead of them.
+
+    Brackets are 95 % intervals of the bootstrap, p is of a paired randomisation test on `sentence@1`.
+    """
+    print("| questions | n | sentence@1 | p | sentence@3 | AUROC near | far | answered wrongly at 90 %, near | far |")
+    print("|---" * 9 + "|")
+    for source in dict.fromkeys(one.example.source for one in graded):
+        sides = [_Side.of([one for one in some if one.example.source == source]) for some in (before, graded) if some]
+        n = len(sides[-1].full)
+        if n:
+            first = [[float(one.first) for one in side.full] for side in sides]
+            p = f"{metrics.paired_p_value(first[0], first[1]):.3f}" if before else ""
+            cells = [
+                source, str(n), _told([metrics.figure(values) for values in first], interval=True), p,
+                _told([metrics.figure([one.in_three for one in side.full]) for side in sides]),
+                _told([side.area(side.near) for side in sides], interval=True),
+                _told([side.area(side.far) for side in sides]),
+                _told([side.wrongly(side.near) for side in sides]),
+                _told([side.wrongly(side.far) for side in sides]),
+            ]  # fmt: skip
+            print("| " + " | ".join(cells) + " |")
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The questions of one source, graded in one way, by mode."""
+
+    full: list[Graded]
+    near: list[Graded]
+    far: list[Graded]
+
+    @classmethod
+    def of(cls, graded: Sequence[Graded]) -> "_Side":
+        return cls(*([one for one in graded if one.example.mode == mode] for mode in ("full", "near", "far")))
+
+    def area(self, others: list[Graded]) -> metrics.Figure | None:
+        return metrics.area_under_curve(*self._confidences(others)) if others else None
+
+    def wrongly(self, others: list[Graded]) -> metrics.Figure | None:
+        return metrics.false_answers_at(0.9, *self._confidences(others)) if others else None
+
+    def _confidences(self, others: list[Graded]) -> tuple[list[float], list[float]]:
+        return [one.confidence for one in self.full], [one.confidence for one in others]
+
+
+def _told(figures: Sequence[metrics.Figure | None], interval: bool = False) -> str:
+    """Return the figures with arrows between them, and the interval of the last."""
+    there = [figure for figure in figures if figure]
+    told = " → ".join(f"{figure.value:.3f}" for figure in there)
+    return told + (f" [{there[-1].low:.3f}, {there[-1].high:.3f}]" if interval and there else "")
+
+
+def report_calibration(graded: Sequence[Graded]) -> None:
+    """Print how far the confidence is from the share of questions that can be answered, by source."""
+    for source in dict.fromkeys(one.example.source for one in graded):
+        some = [one for one in graded if one.example.source == source]
+        error = metrics.calibration_error([o.confidence for o in some], [o.example.mode == "full" for o in some])
+        print(f"calibration error, {source}: {error.value:.3f} [{error.low:.3f}, {error.high:.3f}] of {error.n}")
 
 
 def _probability(logit: float) -> float:
     return float(1 / (1 + np.exp(-logit)))
+
+
+def fit_stage(
+    examples: list[T], graded: list[Graded], fitter: Callable[[list[T]], dict[str, dict[str, float]]]
+) -> tuple[dict[str, object], tuple[float, float]]:
+    """Return weights and thresholds fitted on `examples`, and the scaling in them that `graded` asks for."""
+    slope, intercept, probable = calibrate(graded)
+    report_calibration(probable)
+    return {**scaled(fitter(examples), slope, intercept), **thresholds(probable)}, (slope, intercept)
 
 
 def main() -> None:
@@ -348,36 +424,46 @@ def main() -> None:
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="folder for the indexes that are built")
     parser.add_argument("--reader", default="", help="as MUNDAP_READER")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the questions of each file to take, 0 to 1")
     parser.add_argument("--write", action="store_true", help=f"write the weights to {evidence.WEIGHTS_FILE.name}")
     arguments = parser.parse_args()
     embedder = RememberingEmbedder(load_embedder(BUNDLED, arguments.work, print))
     reader = load_reader(arguments.reader, arguments.work, print)
     examples: list[Example] = []
     for dataset in load_parallel(arguments.files):
-        print(f"{dataset.name}: {len(dataset.questions)} questions over {len(dataset.corpus)} paragraphs", flush=True)
-        examples += examples_of(dataset, arguments.work / dataset.name.replace(":", "-").replace(" ", "-"), embedder)
+        some = replace(dataset, questions=tuple(q for q in dataset.questions if _is_drawn(q, arguments.share)))
+        print(f"{some.name}: {len(some.questions)} questions over {len(some.corpus)} paragraphs", flush=True)
+        examples += examples_of(some, arguments.work / some.name.replace(":", "-").replace(" ", "-"), embedder)
     examples += gold_examples(arguments.work / "gold", embedder)
-    stages: dict[str, dict[str, object]] = {"plain": {}, "read": {}}
+    stages = json.loads(evidence.WEIGHTS_FILE.read_text(encoding="utf-8"))
     for key, same in (("same", True), ("other", False)):
         chosen = [example for example in examples if example.same_language is same]
-        print(f"\nQuestion and passage in the {key} language: {len(chosen)} examples")
-        graded = graded_plain(chosen)
-        report(graded)
-        weights = fit(chosen)
-        stages["plain"][key] = weights | thresholds(graded, plain_logits([e for e in chosen if e.marked], weights))
+        held_out = [example for example in chosen if example.fold == HELD_OUT]
+        if sum(example.mode == "full" for example in held_out) < FEWEST:
+            print(f"\nToo few held-out questions with question and passage in the {key} language: weights kept")
+            continue
+        print(f"\nQuestion and passage in the {key} language: {len(chosen)} examples, without a reader")
+        plain = graded_plain(chosen)
+        report(plain)
+        stages["plain"][key], scaling = fit_stage(chosen, plain, fit)
         if reader:
-            learned = fit([example for example in chosen if example.fold != HELD_OUT])
-            held_out = read_examples([e for e in chosen if e.fold == HELD_OUT], learned, reader)
-            graded = graded_read(held_out)
-            print("after reading, articles that the reader never saw:")
-            report(graded)
-            weights = fit_read(held_out)
-            marked = [one for one in held_out if one.example.marked]
-            found = thresholds(graded, read_logits(marked, weights))
-            stages["read"][key] = weights | {"answered_from": found["answered_from"]}
+            learned = scaled(fit([example for example in chosen if example.fold != HELD_OUT]), *scaling)
+            read = read_examples(held_out, learned, reader)
+            graded = graded_read(read)
+            print(f"\n{len(read)} of them, of articles that the reader never saw, without and with it")
+            report(graded, [one for one in plain if one.example.fold == HELD_OUT])
+            found, _ = fit_stage(read, graded, fit_read)
+            # Whether anything is near is said by what search knows.
+            stages["read"][key] = {name: value for name, value in found.items() if name != "related_from"}
     if arguments.write:
+        stages["reader"] = arguments.reader or hashlib.sha256(ADAPTERS.read_bytes()).hexdigest()
         evidence.WEIGHTS_FILE.write_text(json.dumps(stages, indent=1) + "\n", encoding="utf-8")
         print(f"wrote {evidence.WEIGHTS_FILE}")
+
+
+def _is_drawn(question: Question, share: float) -> bool:
+    """Whether to take `question`: the same ones each time, in every language."""
+    return zlib.crc32(question.question_id.encode()) < share * 2**32
 
 
 if __name__ == "__main__":

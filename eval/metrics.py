@@ -20,6 +20,7 @@ from index.documents import Passage
 RANKING = {"recall@1": R @ 1, "recall@5": R @ 5, "recall@10": R @ 10, "mrr@10": RR @ 10, "ndcg@10": nDCG @ 10}
 RESAMPLES = 1_000
 CONFIDENCE = 0.95
+CALIBRATION_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,25 @@ def false_answers_at(answer_rate: float, answerable: Sequence[float], unanswerab
     """Return the share of unanswerable questions above the confidence that answers `answer_rate` of the answerable."""
     threshold = np.quantile(np.asarray(answerable), 1 - answer_rate)
     return figure([float(confidence > threshold) for confidence in unanswerable])
+
+
+def calibration_error(confidences: Sequence[float], outcomes: Sequence[bool], seed: int = 0) -> Figure:
+    """Return the expected calibration error of `confidences`, each 0 to 1, with its bootstrap interval.
+
+    The mean distance, over bins of equally many questions, between mean confidence and the share of true outcomes
+    (Naeini et al., AAAI 2015; `CALIBRATION_BINS` bins).
+    """
+    told, true = np.asarray(confidences, dtype=np.float64), np.asarray(outcomes, dtype=np.float64)
+
+    def error(told: np.ndarray, true: np.ndarray) -> float:
+        order = np.array_split(np.argsort(told, kind="stable"), min(CALIBRATION_BINS, len(told)))
+        return float(sum(len(some) * abs(told[some].mean() - true[some].mean()) for some in order) / len(told))
+
+    drawn = np.random.default_rng(seed).integers(0, len(told), (200, len(told)))
+    low, high = np.quantile(
+        [error(told[some], true[some]) for some in drawn], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    )
+    return Figure(error(told, true), float(low), float(high), len(told))
 
 
 def risk_coverage(confidences: Sequence[float], wrong: Sequence[bool]) -> list[tuple[float, float]]:

@@ -25,9 +25,9 @@ _RECALLS = [f"{level}_recall@{k}" for level in ("document", "passage") for k in 
 HEADLINES = (
     "right", "sentence@1", "sentence@3", "answer_rate", "citation_precision", "citation_recall", "quote_exactness",
     "character_f1", "false_answers_near", "false_answers_far", "false_answers_adversarial", "auroc_near", "auroc_far",
-    "false_answers_near_at_90", "false_answers_far_at_90", "document_recall@1", "document_recall@5",
-    "passage_recall@1", "passage_recall@5", "smalltalk", "fallback", "unverified_sentences", "altered_numbers",
-    "unsupported_sentences", "written_key_recall",
+    "false_answers_near_at_90", "false_answers_far_at_90", "calibration_error", "document_recall@1",
+    "document_recall@5", "passage_recall@1", "passage_recall@5", "smalltalk", "fallback", "unverified_sentences",
+    "altered_numbers", "unsupported_sentences", "written_key_recall",
 )  # fmt: skip
 
 

@@ -237,6 +237,11 @@ def summarise(records: Sequence[Record]) -> dict[str, Figure]:
             known, unknown = [r.confidence for r in answerable], [r.confidence for r in asked]
             figures[f"auroc_{group}"] = metrics.area_under_curve(known, unknown)
             figures[f"false_answers_{group}_at_90"] = metrics.false_answers_at(0.9, known, unknown)
+    judged = _judged(records)
+    if answerable and len(judged) > len(answerable):
+        figures["calibration_error"] = metrics.calibration_error(
+            [record.confidence for record in judged], [record.expect == "answered" for record in judged]
+        )
     talk = [record for record in records if record.expect == "smalltalk"]
     if talk:
         figures["smalltalk"] = metrics.figure([float(not record.failed) for record in talk])
@@ -253,9 +258,13 @@ def _unanswerable(records: Sequence[Record]) -> dict[str, list[Record]]:
     return groups
 
 
+def _judged(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if record.expect in ("answered", "abstain") and "answered" in record.values]
+
+
 def risk_coverage(records: Sequence[Record]) -> list[tuple[float, float]]:
     """Return the risk-coverage curve of all questions: answering an unanswerable one, or wrongly, is an error."""
-    judged = [record for record in records if record.expect in ("answered", "abstain") and "answered" in record.values]
+    judged = _judged(records)
     wrong = [record.expect == "abstain" or record.values.get("right", 0.0) < 1.0 for record in judged]
     return metrics.risk_coverage([record.confidence for record in judged], wrong) if judged else []
 

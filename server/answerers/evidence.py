@@ -24,6 +24,7 @@ from index.reader import Focus, Reader, Reading
 from index.retriever import Hit, Retrieval
 from index.scripts import written_language
 from server.answerers.asked_kind import KINDS, asked_kind, missing_kinds
+from server.budget import check_budget
 from server.phrases import phrase
 
 PASSAGES_WEIGHED = 8
@@ -159,10 +160,14 @@ def read_passages(question: str, candidates: Sequence[Candidate], reader: Reader
     """Return `candidates`, given best first, with what `reader` makes of the first of their passages.
 
     It reads on until a passage convinces it, `PASSAGES_READ` at most.
+
+    Raises:
+        Refused: nobody waits for the answer any more.
     """
     hits = {candidate.hit.stored.ordinal: candidate.hit for candidate in candidates}
     readings: dict[int, Reading] = {}
     for ordinal, hit in islice(hits.items(), PASSAGES_READ):
+        check_budget()
         readings[ordinal] = reader.read(question, hit.passage)
         if np.nan_to_num(readings[ordinal].scores, nan=UNREAD).max(initial=UNREAD) > CONVINCING:
             break

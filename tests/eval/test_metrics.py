@@ -67,6 +67,17 @@ def test_area_and_false_answers_of_separable_confidences():
     assert metrics.area_under_curve(unknown, known).value == 0.0
 
 
+def test_confidence_that_is_the_share_of_what_is_true_is_calibrated():
+    half_sure = metrics.calibration_error([0.5] * 400, [True, False] * 200)
+    assert half_sure.value == pytest.approx(0.0, abs=1e-9)
+    too_sure = metrics.calibration_error([0.9] * 400, [True, False] * 200)
+    assert too_sure.value == pytest.approx(0.4)
+    assert too_sure.low < 0.4 < too_sure.high
+    assert too_sure.n == 400
+    apart = metrics.calibration_error([0.1, 0.9] * 200, [False, True] * 200)
+    assert apart.value == pytest.approx(0.1)
+
+
 def test_risk_is_nothing_until_the_first_error():
     curve = metrics.risk_coverage([0.9, 0.8, 0.7, 0.6], [False, False, True, True])
     assert curve == [(0.25, 0.0), (0.5, 0.0), (0.75, 0.3333), (1.0, 0.5)]

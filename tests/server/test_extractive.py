@@ -1,15 +1,20 @@
+import hashlib
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from index.build import build_index
+from index.errors import Refused
 from index.publication import Publication
 from index.reader import Focus
+from index.reader.graph import ADAPTERS
 from index.retriever import Retriever
 from server.answerers import evidence
 from server.answerers.evidence import UNREAD, load_weights, weigh_evidence
 from server.answerers.extractive import MAX_SENTENCES, choose_sentences, named_phrase
+from server.budget import Budget, client_gone, spending
 
 TEXT = """과학기술 협력 발표
 
@@ -123,6 +128,27 @@ def test_it_reads_on_only_until_it_is_convinced(retriever, monkeypatch):
         reader = StubReader(logit)
         weigh_evidence("언제 서명했나요?", replace(retrieval, hits=hits), reader)
         assert reader.read_passages == read
+
+
+def test_it_reads_no_further_once_nobody_waits(retriever):
+    retrieval = retriever.search("언제 서명했나요?", 8)
+    hits = tuple(replace(retrieval.hits[0], stored=replace(retrieval.hits[0].stored, ordinal=at)) for at in range(6))
+    budget = Budget(60)
+
+    class Leaving(StubReader):
+        def read(self, question, passage):
+            budget.cancel(client_gone())
+            return super().read(question, passage)
+
+    reader = Leaving(-6.0)
+    with spending(budget), pytest.raises(Refused, match="closed the connection"):
+        weigh_evidence("언제 서명했나요?", replace(retrieval, hits=hits), reader)
+    assert reader.read_passages == 1
+
+
+def test_the_weights_were_fitted_with_the_reader_that_ships():
+    fitted_with = json.loads(evidence.WEIGHTS_FILE.read_text(encoding="utf-8"))["reader"]
+    assert fitted_with == hashlib.sha256(ADAPTERS.read_bytes()).hexdigest()
 
 
 def test_without_a_reader_the_earlier_scoring_answers(retriever):
