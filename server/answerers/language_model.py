@@ -7,6 +7,8 @@ import queue
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -276,10 +278,14 @@ def _kind(error: BaseException) -> str:
 
 
 def _retry_after(error: Exception) -> float:
-    """Return the seconds that a response asks to be left alone, 0.0 where it doesn't; dates are not read."""
+    """Return the seconds that a response asks to be left alone, in either form of RFC 9110, 0.0 where it doesn't."""
     response = getattr(error, "response", None)
+    told = response.headers.get("retry-after", "") if response is not None else ""
     try:
-        seconds = float(response.headers["retry-after"]) if response is not None else 0.0
-    except (KeyError, ValueError):
-        return 0.0
+        seconds = float(told)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):  # no date, or one without a time zone
+            return 0.0
     return seconds if math.isfinite(seconds) and seconds > 0 else 0.0

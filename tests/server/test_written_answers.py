@@ -3,6 +3,8 @@ import logging
 import re
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from unittest.mock import Mock
 
 import openai
@@ -362,6 +364,26 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(model, server):
     server.script = script
     assert text_of(model) == "후"
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        (lambda now: "120", 120),
+        (lambda now: format_datetime(now + timedelta(seconds=120), usegmt=True), 120),
+        (lambda now: format_datetime(now - timedelta(days=1), usegmt=True), 0),
+        (lambda now: "Wed, 21 Oct 2037 07:28:00 -0000", 0),
+        (lambda now: "soon", 0),
+        (lambda now: "inf", 0),
+        (lambda now: "-5", 0),
+    ],
+)
+def test_it_is_known_how_long_a_server_wants_to_be_left_alone(model, server, told, seconds):
+    limited(**{"Retry-After": told(datetime.now(UTC))})(server)
+    with pytest.raises(LanguageModelError) as raised:
+        text_of(model)
+    assert raised.value.code == "limited"
+    assert seconds - 10 < raised.value.retry_after <= seconds
 
 
 def test_a_server_that_refuses_parameters_is_asked_without_them(model, server):
