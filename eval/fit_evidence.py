@@ -13,7 +13,6 @@ articles that it never saw, beside those without it on the same questions.
 """
 
 import argparse
-import hashlib
 import json
 import zlib
 from collections import defaultdict
@@ -38,6 +37,7 @@ from eval.training_corpora import (
     open_corpus,
     open_folder,
 )
+from index.digests import file_digest
 from index.embedding import BUNDLED, Embedder, load_embedder
 from index.reader import Reader, load_reader
 from index.reader.graph import ADAPTERS
@@ -398,11 +398,18 @@ def _told(figures: Sequence[metrics.Figure | None], interval: bool = False) -> s
 
 
 def report_calibration(graded: Sequence[Graded]) -> None:
-    """Print how far the confidence is from the share of questions that can be answered, by source."""
+    """Print how far the confidence is from the share of questions that can be answered, by source.
+
+    Over all that can be answered or all that can't, whichever are fewer, and as many of the others.
+    """
     for source in dict.fromkeys(one.example.source for one in graded):
         some = [one for one in graded if one.example.source == source]
-        error = metrics.calibration_error([o.confidence for o in some], [o.example.mode == "full" for o in some])
-        print(f"calibration error, {source}: {error.value:.3f} [{error.low:.3f}, {error.high:.3f}] of {error.n}")
+        answerable, others = ([o for o in some if (o.example.mode == "full") is full] for full in (True, False))
+        count = min(len(answerable), len(others))
+        if count:
+            even = [side[at * len(side) // count] for side in (answerable, others) for at in range(count)]
+            error = metrics.calibration_error([o.confidence for o in even], [o.example.mode == "full" for o in even])
+            print(f"calibration error, {source}: {error.value:.3f} [{error.low:.3f}, {error.high:.3f}] of {error.n}")
 
 
 def _probability(logit: float) -> float:
@@ -456,7 +463,7 @@ def main() -> None:
             # Whether anything is near is said by what search knows.
             stages["read"][key] = {name: value for name, value in found.items() if name != "related_from"}
     if arguments.write:
-        stages["reader"] = arguments.reader or hashlib.sha256(ADAPTERS.read_bytes()).hexdigest()
+        stages["reader"] = arguments.reader or file_digest(ADAPTERS)
         evidence.WEIGHTS_FILE.write_text(json.dumps(stages, indent=1) + "\n", encoding="utf-8")
         print(f"wrote {evidence.WEIGHTS_FILE}")
 

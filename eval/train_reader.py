@@ -266,15 +266,15 @@ def load_adapters(model: ReaderModel, path: Path) -> None:
 
 
 def mixture(examples: Sequence[ReadingExample], rng: random.Random) -> list[ReadingExample]:
-    """Return half of the questions over another language, the project's own three times, and as many written apart.
+    """Return half of the questions over another language, the project's own three times, and no fewer written apart.
 
     Questions that were not written from the sentences that answer them are few and teach most: they are repeated until
-    they are about half of all.
+    they are half of all or more.
     """
     apart = [example for example in examples if example.written_apart]
     others = [e for e in examples if not e.written_apart and (" over " not in e.source or rng.random() < CROSSED_SHARE)]
     others += [example for example in examples if example.source == GOLD] * (GOLD_TIMES - 1)
-    return others + apart * max(1, round(len(others) / max(1, len(apart))))
+    return others + apart * max(1, math.ceil(len(others) / max(1, len(apart))))
 
 
 def batches(examples: Sequence[ReadingExample], tokenizer: Tokenizer, seed: int) -> Iterator[list[Group]]:
