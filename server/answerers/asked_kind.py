@@ -20,11 +20,9 @@ _ASKED_BY = {
 _PHONE = re.compile(r"\(?\b0\d{1,3}\)?[-. ]\d{3,4}[-. ]\d{4}\b|\b1\d{3}-\d{4}\b|\+\d{1,3}[\d -]{7,}")
 _ONLINE = re.compile(r"\w@\w|https?://|www\.|\b\w+\.(?:go|or|co)\.kr\b", re.IGNORECASE)
 # "몇 개국", "몇 차례": what is counted is named by the syllable after "몇", and stands behind the number in an answer.
-# Which year it was ("몇 년도") is told without one too: "2025 아시아태평양 경제협력체".
 _COUNTER = re.compile(r"몇\s?(년도|[가-힣])")
-_YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?!\d)")
 # People ask "몇 살", documents say "34세". Only behind digits: "이 세계" counts nothing.
-_SAME_COUNTERS = {"년도": "년", "살": "살세", "명": "명인", "번": "번회차", "회": "회번차", "차": "차회번"}
+_SAME_COUNTERS = {"살": "살세", "명": "명인", "번": "번회차", "회": "회번차", "차": "차회번"}
 _KOREAN_NUMERAL = "일이삼사오육칠팔구십백천만억한두세네섯곱덟홉열"
 
 
@@ -50,12 +48,18 @@ def missing_kinds(asked: AskedKind, sentence: str) -> list[float]:
     if not asked.kinds:
         return [0.0] * len(KINDS)
     held = _held_kinds(sentence)
-    same = _SAME_COUNTERS.get(asked.counter, asked.counter)
-    if asked.counter and re.search(rf"[\d{_KOREAN_NUMERAL}]\s?{asked.counter}|\d\s?[{same}]", sentence):
-        held |= {"counter"}
-    elif asked.counter == "년도" and _YEAR.search(sentence):
+    if asked.counter and _counted_by(asked.counter).search(sentence):
         held |= {"counter"}
     return [float(kind in asked.kinds and kind not in held) for kind in KINDS]
+
+
+@lru_cache(maxsize=256)
+def _counted_by(counter: str) -> re.Pattern[str]:
+    """Return what finds a number of that counter."""
+    if counter == "년도":
+        # Which year it was is told without a counter too: "2025 아시아태평양 경제협력체".
+        return re.compile(r"\d\s?년|(?<!\d)(?:1[89]|20)\d\d(?!\d)")
+    return re.compile(rf"[\d{_KOREAN_NUMERAL}]\s?{counter}|\d\s?[{_SAME_COUNTERS.get(counter, counter)}]")
 
 
 def lacks_what_is_asked(question: str, sentence: str) -> bool:

@@ -159,17 +159,19 @@ def rank(candidates: Sequence[Candidate], scores: np.ndarray) -> tuple[Candidate
 def read_passages(question: str, candidates: Sequence[Candidate], reader: Reader) -> tuple[Candidate, ...]:
     """Return `candidates`, given best first, with what `reader` makes of the first of their passages.
 
-    It reads on until a passage convinces it, `PASSAGES_READ` at most.
+    It reads on until a passage convinces it, `PASSAGES_READ` at most. Where several things are asked for, the rest of
+    them may stand in another passage: it reads that many, and one more.
 
     Raises:
         Refused: nobody waits for the answer any more.
     """
     hits = {candidate.hit.stored.ordinal: candidate.hit for candidate in candidates}
+    several = phrase("asks_for_several").search(question) is not None
     readings: dict[int, Reading] = {}
-    for ordinal, hit in islice(hits.items(), PASSAGES_READ):
+    for ordinal, hit in islice(hits.items(), PASSAGES_READ + several):
         check_budget()
         readings[ordinal] = reader.read(question, hit.passage)
-        if np.nan_to_num(readings[ordinal].scores, nan=UNREAD).max(initial=UNREAD) > CONVINCING:
+        if not several and np.nan_to_num(readings[ordinal].scores, nan=UNREAD).max(initial=UNREAD) > CONVINCING:
             break
     return tuple(replace(c, reading=readings.get(c.hit.stored.ordinal)) for c in candidates)
 

@@ -130,6 +130,14 @@ def test_it_reads_on_only_until_it_is_convinced(retriever, monkeypatch):
         assert reader.read_passages == read
 
 
+def test_what_asks_for_several_things_is_read_for_further(retriever):
+    retrieval = retriever.search("두 가지 분야를 모두 알려 주세요.", 8)
+    hits = tuple(replace(retrieval.hits[0], stored=replace(retrieval.hits[0].stored, ordinal=at)) for at in range(6))
+    reader = StubReader(9.0)
+    weigh_evidence("두 가지 분야를 모두 알려 주세요.", replace(retrieval, hits=hits), reader)
+    assert reader.read_passages == evidence.PASSAGES_READ + 1
+
+
 def test_it_reads_no_further_once_nobody_waits(retriever):
     retrieval = retriever.search("언제 서명했나요?", 8)
     hits = tuple(replace(retrieval.hits[0], stored=replace(retrieval.hits[0].stored, ordinal=at)) for at in range(6))
