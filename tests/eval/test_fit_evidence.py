@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -78,14 +79,30 @@ def test_both_sides_of_a_table_are_over_the_same_questions(capsys):
 
 @pytest.fixture(scope="module")
 def few_documents(tmp_path_factory):
-    """Two documents of agencies of the fold that is held out, and four others."""
-    data = json.loads(AGENCY_DOCUMENTS.read_text(encoding="utf-8"))["data"]
-    held_out = [place for place in range(40) if fold_of(str(place)) == HELD_OUT][:2]
-    others = [place for place in range(40) if fold_of(str(place)) != HELD_OUT][:4]
-    chosen = [data[place] for place in sorted(held_out + others)]
+    """Ten documents of agencies, the last two of which are of the fold that is held out."""
+    chosen = json.loads(AGENCY_DOCUMENTS.read_text(encoding="utf-8"))["data"][:10]
+    assert [fold_of(str(place)) == HELD_OUT for place in range(10)] == [False] * 8 + [True] * 2
     path = tmp_path_factory.mktemp("squad") / "few.json"
     path.write_text(json.dumps({"data": chosen}, ensure_ascii=False), encoding="utf-8")
     return path
+
+
+def test_what_ships_is_graded_over_articles_that_the_reader_never_saw(
+    few_documents, embedder, reader, monkeypatch, capsys
+):
+    monkeypatch.setattr(fit_evidence, "load_embedder", lambda *_: embedder)
+    monkeypatch.setattr(fit_evidence, "load_reader", lambda *_: reader)
+    work = few_documents.parent / "work"
+    monkeypatch.setattr(sys, "argv", ["fit", str(few_documents), "--work", str(work), "--share", "0.4", "--as-shipped"])
+    before = evidence.WEIGHTS_FILE.read_bytes()
+    fit_evidence.main()
+    told = capsys.readouterr().out
+    rows = re.findall(r"\| squad:few.json \(by article\) \| (\d+) \| [\d.]+ → [\d.]+ \[", told)
+    held_out = json.loads(few_documents.read_text(encoding="utf-8"))["data"][-2:]
+    answerable = sum(not qa["is_impossible"] for a in held_out for p in a["paragraphs"] for qa in p["qas"])
+    assert 0 < sum(map(int, rows)) < answerable
+    assert "calibration error" in told
+    assert evidence.WEIGHTS_FILE.read_bytes() == before
 
 
 @pytest.mark.parametrize(("fewest", "kept"), [(1, False), (1_000, True)])
