@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import chain, combinations
@@ -10,11 +10,16 @@ from itertools import chain, combinations
 from index.morphemes import noun_particles, noun_terms, tagged_morphemes
 from server.answerers.facts import squeeze
 
-# Nouns that say nothing themselves: "2년 동안" is "2년간".
+# Nouns that say nothing themselves: "2년 동안" is "2년간", and "전화번호는" goes before a number.
 _GENERAL = frozenset({
-    "가능", "경우", "관련", "기간", "내용", "다음", "대상", "동안", "때", "방법",
-    "부분", "사람", "사항", "이후", "정도", "필요", "해당",
+    "가능", "경우", "관련", "기간", "날짜", "내용", "다음", "대상", "동안", "때", "말", "명칭", "방법", "번호",
+    "부분", "사람", "사항", "연락처", "이름", "이유", "이후", "일", "전화번호", "정도", "직책", "필요", "해당",
 })  # fmt: skip
+# As they are shortened where several stand together: "한-미 정상회담", "한·중·일".
+_COUNTRIES = {
+    "한": "한국", "미": "미국", "중": "중국", "일": "일본", "북": "북한", "러": "러시아",
+    "영": "영국", "독": "독일", "불": "프랑스",
+}  # fmt: skip
 _NAMING = frozenset({"NNG", "NNP", "XR", "SL", "SH", "SN", "W"})
 _NUMBER, _GROUPED = re.compile(r"\d+"), re.compile(r"(?<=\d),(?=\d{3})")
 _STRENGTHENING = re.compile("반드시|무조건|항상|언제나|오직|절대로?|전부|즉시|곧바로|꼭")
@@ -36,7 +41,14 @@ def unknown_nouns(claim: str, known: frozenset[str], cited: Sequence[str]) -> li
     `known` are the terms of what it cites. A name can be taken apart otherwise there.
     """
     squeezed = squeeze("\n".join(cited))
-    return [noun for noun in noun_terms(claim) if noun not in known and not _is_held(noun, squeezed)]
+    held = known | _spelled_out(known)
+    return [noun for noun in noun_terms(claim) if noun not in held and not _is_held(noun, squeezed)]
+
+
+def _spelled_out(words: Iterable[str]) -> frozenset[str]:
+    """Return the names of the countries that are shortened in `words`."""
+    several = (word for word in words if len(word) > 1 and _COUNTRIES.keys() >= set(word))
+    return frozenset(_COUNTRIES[syllable] for word in several for syllable in word)
 
 
 def _is_held(word: str, squeezed: str) -> bool:
@@ -59,7 +71,7 @@ def _has_substituted(claim: str, quoted: Sequence[str]) -> bool:
     source, nearest = max(copies, key=lambda copy: _copied(copy[1]))
     if _copied(nearest) < _COPIED_SHARE * len(mine):
         return False
-    own, squeezed = frozenset(_sequence(source)), squeeze(source)
+    own, squeezed = _spelled_out(noun_terms(source)).union(_sequence(source)), squeeze(source)
     return any(
         word not in own and not _is_held(word, squeezed)
         for kind, _, _, start, end in nearest.get_opcodes()

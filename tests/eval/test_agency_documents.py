@@ -5,12 +5,13 @@ import pytest
 
 from eval.datasets import load_squad
 
-AGENCY_DOCUMENTS = Path(__file__).parents[2] / "eval" / "agency_documents.json"
+EVAL = Path(__file__).parents[2] / "eval"
+LEARNT, UNSEEN = EVAL / "agency_documents.json", EVAL / "unseen_documents.json"
 
 
-@pytest.fixture(scope="module")
-def dataset():
-    return load_squad(AGENCY_DOCUMENTS)
+@pytest.fixture(scope="module", params=[LEARNT, UNSEEN], ids=lambda path: path.stem)
+def dataset(request):
+    return load_squad(request.param)
 
 
 def test_every_answer_stands_at_its_place(dataset):
@@ -35,3 +36,8 @@ def test_no_question_is_asked_both_with_and_without_an_answer(dataset):
     for question in dataset.questions:
         key = (question.topic, question.text)
         assert expected.setdefault(key, question.expect) == question.expect, question.text
+
+
+def test_nothing_that_is_learnt_from_is_among_the_unseen():
+    learnt, unseen = load_squad(LEARNT), load_squad(UNSEEN)
+    assert not set(learnt.corpus.values()) & set(unseen.corpus.values())

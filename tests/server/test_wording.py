@@ -1,5 +1,6 @@
 import pytest
 
+from index.morphemes import noun_terms
 from server.answerers.wording import has_exchanged_nouns, is_strengthened, unknown_nouns
 
 SIGNED = "배경훈 부총리와 마이클 국장은 경주에서 양해각서에 서명하였다."
@@ -45,6 +46,21 @@ def test_nouns_that_nothing_holds_are_named_and_general_ones_are_not():
     assert unknown_nouns("차량은 2년 동안 운행하고 보험에 든다.", known, ["차량을 2년간 운행한다."]) == ["보험"]
     # "과기정통부" is taken apart in one sentence and whole in another.
     assert unknown_nouns("정통부 차량", known, ["과기정통부의 차량"]) == []
+
+
+def test_countries_that_are_shortened_are_known_by_their_names():
+    source = "이번 양해각서는 한-미 정상회담의 성과이다."
+    known = frozenset(noun_terms(source))
+    assert unknown_nouns("한국과 미국의 정상회담 성과입니다.", known, [source]) == []
+    assert unknown_nouns("한국과 중국의 정상회담 성과입니다.", known, [source]) == ["중국"]
+    assert not has_exchanged_nouns("이번 양해각서는 한국과 미국 정상회담의 성과입니다.", [source])
+    assert has_exchanged_nouns("이번 양해각서는 한국과 중국 정상회담의 성과입니다.", [source])
+    # A syllable alone, or among others, shortens none.
+    assert unknown_nouns("일본은 미국이다.", frozenset({"일", "미술"}), ["미술 일"]) == ["일본", "미국"]
+
+
+def test_what_only_names_the_kind_of_an_answer_needs_no_source():
+    assert unknown_nouns("담당자의 이름과 전화번호입니다.", frozenset({"담당자"}), ["담당자"]) == []
 
 
 @pytest.mark.parametrize(("claim", "is_stronger"), [("반드시 받아야 합니다.", True), ("받을 수 있습니다.", False)])
