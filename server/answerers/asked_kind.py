@@ -55,11 +55,11 @@ def missing_kinds(asked: AskedKind, sentence: str) -> list[float]:
 
 @lru_cache(maxsize=256)
 def _counted_by(counter: str) -> re.Pattern[str]:
-    """Return what finds a number of that counter."""
+    """Return what finds a number of that counter, or "몇" before it, which asks nothing where a sentence has it too."""
     if counter == "년도":
         # Which year it was is told without a counter too: "2025 아시아태평양 경제협력체".
         return re.compile(r"\d\s?년|(?<!\d)(?:1[89]|20)\d\d(?!\d)")
-    return re.compile(rf"[\d{_KOREAN_NUMERAL}]\s?{counter}|\d\s?[{_SAME_COUNTERS.get(counter, counter)}]")
+    return re.compile(rf"[\d{_KOREAN_NUMERAL}몇]\s?{counter}|\d\s?[{_SAME_COUNTERS.get(counter, counter)}]")
 
 
 def lacks_what_is_asked(question: str, sentence: str) -> bool:
