@@ -22,6 +22,7 @@ MAX_CHARACTERS = 4_000
 # Of one response on the wire, where each token travels in some 200 bytes of JSON.
 MAX_BYTES = 2_000_000
 CONNECT_SECONDS = 3.0
+CLOSE_SECONDS = 5.0
 # How long a question waits for another to end before it is answered without the model.
 QUEUE_SECONDS = 0.5
 # Of a request's time, what is kept for the extractive answer.
@@ -69,6 +70,13 @@ class LanguageModel:
         self._client = openai.AsyncOpenAI(
             base_url=base_url, api_key=api_key or "-", max_retries=0, timeout=timeout, http_client=http
         )
+
+    def close(self) -> None:
+        """Close the connections that are kept, and end the thread. Nothing can be streamed from then on."""
+        asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result(CLOSE_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def stream(self, messages: Sequence[dict[str, str]], idle_seconds: float) -> Iterator[str]:
         """Yield the text piece by piece, and "" whenever nothing has come for `idle_seconds`, whoever was busy then.

@@ -1,5 +1,7 @@
 """The chat where a language model writes: what the page says of it, and that its sources can be compared."""
 
+from contextlib import closing
+
 import pytest
 
 from server.answerers.generative import Writer
@@ -23,9 +25,10 @@ def model():
 
 @pytest.fixture(scope="module")
 def writing_site(settings, chat, model):
-    writer = Writer(LanguageModel(model.address, "scripted", "", 5.0), chat.retriever.embedder)
-    with running(create_app(settings, Chat(chat.retriever, chat.reader, writer))) as address:
-        yield address
+    with closing(LanguageModel(model.address, "scripted", "", 5.0)) as client:
+        writer = Writer(client, chat.retriever.embedder)
+        with running(create_app(settings, Chat(chat.retriever, chat.reader, writer))) as address:
+            yield address
 
 
 def check_at_the_end(page):

@@ -1,3 +1,4 @@
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,8 +226,11 @@ def test_an_index_that_breaks_a_gate_is_not_published(source, tmp_path, fake_emb
 
 
 def test_written_answers_are_measured_by_the_checker_and_by_the_gold(embedder):
-    with ModelServer(lambda messages: in_tokens(f"{TRUE} [1]")).running() as server:
-        models = Models(embedder, writer=Writer(LanguageModel(server.address, "scripted"), embedder))
+    with (
+        ModelServer(lambda messages: in_tokens(f"{TRUE} [1]")).running() as server,
+        closing(LanguageModel(server.address, "scripted")) as model,
+    ):
+        models = Models(embedder, writer=Writer(model, embedder))
         gold = replace(QUESTION, evidence=(("한강 인도교는 1917년에 놓인 다리이다.",),))
         dataset = Dataset("squad:bridges", (gold,), CORPUS)
         with open_dataset(dataset, None, models) as asked:

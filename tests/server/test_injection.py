@@ -1,6 +1,7 @@
 import base64
 import codecs
 import re
+from contextlib import closing
 
 import pytest
 
@@ -65,9 +66,12 @@ class Obedient:
 @pytest.fixture(scope="module")
 def model(embedder):
     obedient = Obedient()
-    with ModelServer(obedient).running() as server:
+    with (
+        ModelServer(obedient).running() as server,
+        closing(LanguageModel(server.address, "obedient", budget_seconds=60)) as client,
+    ):
         server.obedient = obedient
-        server.writer = Writer(LanguageModel(server.address, "obedient", budget_seconds=60), embedder)
+        server.writer = Writer(client, embedder)
         yield server
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import httpx
 import pytest
@@ -106,9 +106,11 @@ def test_notices_come_in_the_language_that_is_asked_for(tools, language, lang):
 
 
 def test_a_notice_says_that_the_model_died(chat):
-    with ModelServer(lambda messages: [*in_tokens(f"{TRUE} [1] 이 기구는"), b'data: {"broken']).running() as server:
+    with (
+        ModelServer(lambda messages: [*in_tokens(f"{TRUE} [1] 이 기구는"), b'data: {"broken']).running() as server,
+        closing(LanguageModel(server.address, "scripted", budget_seconds=5.0)) as model,
+    ):
         server.ends_properly = False
-        model = LanguageModel(server.address, "scripted", budget_seconds=5.0)
         written = Chat(chat.retriever, chat.reader, Writer(model, chat.retriever.embedder))
         asked = ("ask", {"question": ANSWERED})
         [called] = calling(ToolServer(lambda: written, ADDRESS), asked)

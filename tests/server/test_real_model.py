@@ -1,7 +1,7 @@
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import openai
 import pytest
@@ -48,12 +48,14 @@ def address(folder):
 
 @pytest.fixture(scope="module")
 def written(chat, address):
-    return writing(chat, address)
+    with writing(chat, address) as written:
+        yield written
 
 
+@contextmanager
 def writing(chat, address, seconds=120):
-    model = LanguageModel(address, "gemma", budget_seconds=seconds)
-    return Chat(chat.retriever, chat.reader, Writer(model, chat.retriever.embedder))
+    with closing(LanguageModel(address, "gemma", budget_seconds=seconds)) as model:
+        yield Chat(chat.retriever, chat.reader, Writer(model, chat.retriever.embedder))
 
 
 @pytest.fixture(scope="module")
@@ -104,15 +106,16 @@ def test_its_answers_come_as_events_of_the_interface(settings, written):
 
 
 def test_a_model_that_has_no_time_is_not_waited_for(chat, address):
-    answer = writing(chat, address, seconds=0.05).answer_question(QUESTIONS[0])
+    with writing(chat, address, seconds=0.05) as written:
+        answer = written.answer_question(QUESTIONS[0])
     assert (answer.mode, answer.notice.code) == ("extractive", "not_written")
 
 
 def test_a_model_that_is_kept_to_no_form_and_never_ends_is_stopped_in_time(chat, folder):
-    with serving_model(folder, FREE) as address:
+    with serving_model(folder, FREE) as address, writing(chat, address, seconds=20) as written:
         for question in QUESTIONS[:2]:
             began = time.monotonic()
-            answer = writing(chat, address, seconds=20).answer_question(question)
+            answer = written.answer_question(question)
             assert_that_it_holds(chat, answer)
             # As long as the model may take, and an extractive answer on a busy machine.
             assert time.monotonic() - began < 40

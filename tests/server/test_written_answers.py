@@ -1,8 +1,11 @@
+import gc
 import json
 import logging
 import re
 import threading
 import time
+import warnings
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from unittest.mock import Mock
@@ -39,11 +42,8 @@ def server():
 @pytest.fixture
 def written(chat, server):
     """A chat whose answers the scripted model writes, with the passage that answers as the first."""
-    return Chat(
-        chat.retriever,
-        chat.reader,
-        Writer(LanguageModel(server.address, "scripted", "key", 5.0), chat.retriever.embedder),
-    )
+    with closing(LanguageModel(server.address, "scripted", "key", 5.0)) as model:
+        yield Chat(chat.retriever, chat.reader, Writer(model, chat.retriever.embedder))
 
 
 def says(server, *parts):
@@ -277,15 +277,12 @@ def test_whatever_the_server_does_the_asker_gets_an_answer_in_time(chat, server,
     server.ends_properly = fault.startswith("says")
     FAULTS[fault](server)
     budget = 2.0
-    written = Chat(
-        chat.retriever,
-        None,
-        Writer(LanguageModel(server.address, "scripted", "secret-key", budget), chat.retriever.embedder),
-    )
     chat.answer_question(ANSWERED)
-    started = time.monotonic()
-    *_, answer = written.answer_events(ANSWERED)
-    assert time.monotonic() - started < budget + 5
+    with closing(LanguageModel(server.address, "scripted", "secret-key", budget)) as model:
+        written = Chat(chat.retriever, None, Writer(model, chat.retriever.embedder))
+        started = time.monotonic()
+        *_, answer = written.answer_events(ANSWERED)
+        assert time.monotonic() - started < budget + 5
     assert answer.notice
     assert answer.notice.code == "not_written"
     assert texts(answer) == [citation.quote for citation in answer.citations]
@@ -294,10 +291,9 @@ def test_whatever_the_server_does_the_asker_gets_an_answer_in_time(chat, server,
 
 
 def test_an_address_where_nobody_listens(chat, free_port):
-    written = Chat(
-        chat.retriever, None, Writer(LanguageModel(f"http://127.0.0.1:{free_port}/v1", "none"), chat.retriever.embedder)
-    )
-    check_extractive(written.answer_question(ANSWERED))
+    with closing(LanguageModel(f"http://127.0.0.1:{free_port}/v1", "none")) as model:
+        written = Chat(chat.retriever, None, Writer(model, chat.retriever.embedder))
+        check_extractive(written.answer_question(ANSWERED))
 
 
 def test_what_was_shown_before_the_server_died_stays_with_a_notice(written, server):
@@ -351,7 +347,8 @@ def text_of(model):
 
 @pytest.fixture
 def model(server):
-    return LanguageModel(server.address, "scripted", budget_seconds=3.0)
+    with closing(LanguageModel(server.address, "scripted", budget_seconds=3.0)) as model:
+        yield model
 
 
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(model, server):
@@ -437,15 +434,28 @@ def test_a_server_may_say_how_long_it_is_to_be_left_alone():
 
 
 def test_no_more_questions_at_once_than_may_be(server):
-    model = LanguageModel(server.address, "scripted", budget_seconds=10.0, concurrency=1)
     says(server, "하나", 1.5, "둘")
-    stream = model.stream([{"role": "user", "content": "?"}], 0.01)
-    assert next(piece for piece in stream if piece) == "하나"
-    with pytest.raises(LanguageModelError) as error:
-        text_of(model)
-    assert error.value.code == "busy"
-    assert "".join(stream) == "둘"
-    assert text_of(model)
+    with closing(LanguageModel(server.address, "scripted", budget_seconds=10.0, concurrency=1)) as model:
+        stream = model.stream([{"role": "user", "content": "?"}], 0.01)
+        assert next(piece for piece in stream if piece) == "하나"
+        with pytest.raises(LanguageModelError) as error:
+            text_of(model)
+        assert error.value.code == "busy"
+        assert "".join(stream) == "둘"
+        assert text_of(model)
+
+
+def test_a_client_that_is_closed_leaves_no_connection_and_no_thread(server):
+    with warnings.catch_warnings(record=True) as left_open:
+        warnings.simplefilter("always")
+        model = LanguageModel(server.address, "scripted", budget_seconds=3.0)
+        thread = model._thread
+        assert text_of(model)
+        model.close()
+        del model
+        gc.collect()
+    assert not thread.is_alive()
+    assert [str(found.message) for found in left_open] == []
 
 
 def test_leaving_off_closes_the_connection(model, server):
