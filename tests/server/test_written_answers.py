@@ -1,10 +1,8 @@
-import gc
 import json
 import logging
 import re
 import threading
 import time
-import warnings
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -446,16 +444,11 @@ def test_no_more_questions_at_once_than_may_be(server):
 
 
 def test_a_client_that_is_closed_leaves_no_connection_and_no_thread(server):
-    with warnings.catch_warnings(record=True) as left_open:
-        warnings.simplefilter("always")
-        model = LanguageModel(server.address, "scripted", budget_seconds=3.0)
-        thread = model._thread
+    with closing(LanguageModel(server.address, "scripted", budget_seconds=3.0)) as model:
         assert text_of(model)
-        model.close()
-        del model
-        gc.collect()
-    assert not thread.is_alive()
-    assert [str(found.message) for found in left_open] == []
+    assert model._client.is_closed()
+    assert not model._thread.is_alive()
+    assert model._loop.is_closed()
 
 
 def test_leaving_off_closes_the_connection(model, server):
