@@ -17,8 +17,12 @@ _ASKED_BY = {
     "online": "asks_online",
     "reason": "asks_reason",
 }
-_PHONE = re.compile(r"\(?\b0\d{1,3}\)?[-. ]\d{3,4}[-. ]\d{4}\b|\b1\d{3}-\d{4}\b|\+\d{1,3}[\d -]{7,}")
-_ONLINE = re.compile(r"\w@\w|https?://|www\.|\b\w+\.(?:go|or|co)\.kr\b", re.IGNORECASE)
+# A particle may stand right behind either: "044-202-4340으로", "국번 없이 110번".
+_PHONE = re.compile(
+    r"\(?(?<!\d)0\d{1,3}\)?[-. ]\d{3,4}[-. ]\d{4}(?!\d)|(?<!\d)1\d{3}-\d{4}(?!\d)|\+\d{1,3}[\d -]{7,}"
+    r"|(?:국번\s?없이|☎|☏)\s?\d{3,4}(?!\d)"
+)
+_ONLINE = re.compile(r"\w@\w|https?://|www\.|\b\w+\.(?:go|or|co)\.kr(?![a-z])", re.IGNORECASE)
 # "몇 개국", "몇 차례": what is counted is named by the syllable after "몇", and stands behind the number in an answer.
 _COUNTER = re.compile(r"몇\s?(년도|[가-힣])")
 # People ask "몇 살", documents say "34세". Only behind digits: "이 세계" counts nothing.
