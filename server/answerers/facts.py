@@ -107,6 +107,8 @@ def facts(text: str, as_evidence: bool = False) -> Facts:
     quantities: set[Quantity] = set()
     if VIETNAMESE.search(text):
         text = _VIETNAMESE_NUMBER.sub(lambda found: found.group().replace(".", "").replace(",", "."), text)
+    text = _ONLY.sub(" ", text)
+    whole = text
     text = _take(text, _ADDRESS, lambda found: codes.add(_bare_address(found.group())))
     text = _take(text, _ARTICLE, lambda found: codes.add("article " + "-".join(re.findall(r"\d+", found.group()))))
     vague = {name for name, pattern in _TIMES.items() if pattern.search(text)}
@@ -116,6 +118,9 @@ def facts(text: str, as_evidence: bool = False) -> Facts:
     for pattern, with_year in _RANGES:
         text = pattern.sub(with_year, text)
     text = _digits_for_words(text)
+    codes |= {f"{found[2]} of {found[1]} {found[3] or ''}".strip() for found in _FRACTION.finditer(text)}
+    if not as_evidence:
+        text = _FRACTION.sub(" · ", text)
     vague |= {name for name, pattern in _VAGUE.items() if pattern.search(text)}
     dates |= {Date(weekday=day) for day in _weekdays(text)}
     day_first = bool(VIETNAMESE.search(text))
@@ -130,6 +135,7 @@ def facts(text: str, as_evidence: bool = False) -> Facts:
     if as_evidence:
         # "18시까지" may be told as "마감 18시", "5~10명" as "five and ten"; but "65세 이상" is not "65세".
         quantities |= {q._replace(bound="") for q in quantities if "clock" in q.unit}
+        quantities |= set(_scaled_by_heads(whole))
         quantities |= {q._replace(bound="") for found in _STRETCH.finditer(text) for q in _quantities(found.group())}
         # A weekday or a year may stand beside the day that it belongs to.
         dates |= {b._replace(weekday=a.weekday) for a in dates for b in dates if a.weekday and b.day}
@@ -143,12 +149,34 @@ def facts(text: str, as_evidence: bool = False) -> Facts:
     return Facts(frozenset(quantities), frozenset(dates), frozenset(codes), frozenset(vague), quotations)
 
 
+def _scaled_by_heads(text: str) -> Iterator[Quantity]:
+    """Yield what the bare numbers behind the head of a table count: "(단위: 천 원)", "임대료(만 원)"."""
+    heads = list(_TABLE_UNIT.finditer(text))
+    ends = [head.start() for head in heads[1:]] + [len(text)] * bool(heads)
+    for head, end in zip(heads, ends, strict=True):
+        scale = math.prod(_SCALES[sign] for sign in head["scale"])
+        named = _UNIT.match(head["unit"])
+        unit = list(_UNITS)[int(named.lastgroup[1:])] if named and named.lastgroup else head["unit"]
+        for found in _PLAIN.finditer(text, head.end(), end):
+            value = float(found.group().replace(",", ""))
+            is_year = value.is_integer() and 1900 <= value <= 2100 and "," not in found.group()
+            if not is_year and not _UNIT.match(text, found.end()) and not _COUNTER.match(text, found.end()):
+                yield Quantity(value * scale, unit)
+
+
 def squeeze(text: str) -> str:
     """Return the letters and digits of `text` alone, in NFKC and without case."""
     return _NOT_WORD.sub("", unicodedata.normalize("NFKC", text).casefold())
 
 
 _NOT_WORD = re.compile(r"[\W_]+")
+# "포장 구역에 한해" is no year.
+_ONLY = re.compile(r"(?<=에)\s?한(?=해|하|정)")
+# English has a word for one of four, which is among the vague amounts.
+_FRACTION = re.compile(r"(?<!\d)(?!4분)(\d+)\s?분의\s?(\d+)\s?(이상|이하|초과|미만|까지)?")
+_TABLE_UNIT = re.compile(
+    r"(?:단위\s?[:：]?\s?|[(（]\s?)(?P<scale>[십백천만억조]{0,2})\s?(?P<unit>원|명|달러|톤|개|건|호|가구|대|곳|㎡|%)\s?[)）,]"
+)
 _QUOTED = re.compile(r"""["“„«「『《〈‘](.{2,}?)["”»」』》〉’]|(?<!\w)'([^']{2,})'(?!\w)""")
 # "2." and "①" at the beginning of a line count nothing.
 _LIST_MARK = re.compile(r"^\s*(?:\d{1,2}[.)](?=\s+\D)|\(\d{1,2}\)|[①-⑳])", re.MULTILINE)
@@ -302,7 +330,8 @@ _RANGES = tuple(
 )
 # Korean and Chinese numerals are syllables of other words too: two of them with a scale among them, or a counter behind.
 _WRITTEN = re.compile(
-    rf"(?<![가-힣])(?!만일)[{_SIGNS}]*[{''.join(_SCALES)}][{_SIGNS}]*(?=\s?(?:{_COUNTERS}|韩元|韓元|元|ウォン|ドル|美元|人))"
+    # "조사원", "한해": nobody counts trillions without saying how many.
+    rf"(?<![가-힣])(?!만일|[조억])[{_SIGNS}]*[{''.join(_SCALES)}][{_SIGNS}]*(?=\s?(?:{_COUNTERS}|韩元|韓元|元|ウォン|ドル|美元|人))"
     rf"|(?<![가-힣])[삼사오육칠팔구](?=(?:{_COUNTERS})(?![가-힣]))"
     r"|[〇零一二三四五六七八九]{4}(?=年)"
     r"|[二三四五六七八九两兩十百千万億亿]+(?=[年月日号个個つ人名国國项項大次回倍歳岁%])"
@@ -344,7 +373,7 @@ _UNITS = {
     "degree": r"도(?![가-힣])|도(?=[까로를의가이입였에])|℃|°C?|degrees?\b|度|độ\b",
     "year": r"년|年|years?\b|năm\b|세(?![가-힣])|세(?=[이부까의를는가인로])|살(?![가-힣])|살(?=[이부까의을은인로])|[歳岁歲]|tuổi\b",
     "month": r"개월|달(?!러)|か月|ヶ月|カ月|个月|個月|months?\b|tháng\b",
-    "week": r"주(?![가-힣])|주(?:일|간|[가를는에로뒤후내])|週間?|周|weeks?\b|tuần\b",
+    "week": r"주(?![가-힣])|주(?:일|간|입니|이[다며고]|[가를는에로뒤후내])|週間?|周|weeks?\b|tuần\b",
     "day": r"일|日|天|days?\b|ngày\b",
     "hour": r"시간|時間|小时|小時|hours?\b|giờ\b",
     "minute": r"분(?!야|의|기)|分钟?|minutes?\b|phút\b",

@@ -19,8 +19,9 @@ _CLAUSE_END = re.compile(
 )
 # What a sentence begins to speak of holds for all that follows, until it speaks of something else.
 _TOPIC = re.compile(r"[^\d]{1,30}?(?:[은는](?=\s)|は)")
-# A figure and what is said of it in brackets; a range is one.
-_FIGURE = re.compile(r"\d[\d,.]*(?:\s?[~∼–-]\s?\d[\d,.]*)?\s?[^\W\d]{0,4}(?:\s?\([^)\d]*\))?")
+# A figure and what is said of it in brackets; a range is one, and so is "27만 1,000원".
+_AMOUNT = r"\d[\d,.]*(?:\s?[십백천만억조]+\s?\d[\d,.]*)*"
+_FIGURE = re.compile(rf"{_AMOUNT}(?:\s?[~∼–-]\s?{_AMOUNT})?\s?[^\W\d]{{0,4}}(?:\s?\([^)\d]*\))?")
 
 
 class Clause(NamedTuple):
@@ -35,11 +36,28 @@ class Clause(NamedTuple):
 def is_misplaced(claim: str, sources: Sequence[str]) -> bool:
     """Whether a figure of `claim` stands beside words that the sources give another figure of the same kind to."""
     held = [clause for text in sources for clause in _clauses(text)]
-    return any(
-        _is_elsewhere(figure, held, [len(clause.terms & other.terms) for other in held])
-        for clause in _clauses(claim)
-        for figure in clause.figures
-    )
+    mine = _clauses(claim)
+    for clause in mine:
+        nearness = [len(clause.terms & other.terms) for other in held]
+        for figure in clause.figures:
+            if _is_elsewhere(figure, held, nearness) and not _is_in_order(figure, mine, held, nearness):
+                return True
+    return False
+
+
+def _is_in_order(
+    figure: Quantity | Date, mine: Sequence[Clause], held: Sequence[Clause], nearness: Sequence[float]
+) -> bool:
+    """Whether what is equally near to `figure` has figures of its kind in the claim's order: "9일에서 16일로"."""
+    tied = [clause for clause, near in zip(held, nearness, strict=True) if near == max(nearness)]
+    claimed, told = _of_kind(figure, mine), _of_kind(figure, tied)
+    return len(claimed) == len(told) > 1 and all(map(_is_same, claimed, told))
+
+
+def _of_kind(figure: Quantity | Date, clauses: Sequence[Clause]) -> list[Quantity | Date]:
+    """Return the figures of the kind of `figure`, of clauses with one such each; none where one has several."""
+    found = [[other for other in clause.figures if _kind(other) == _kind(figure)] for clause in clauses]
+    return [] if any(len(several) > 1 for several in found) else [one for several in found for one in several]
 
 
 def is_misplaced_between_languages(

@@ -27,7 +27,7 @@ _PLANS = frozenset({"예정", "계획", "방침", "전망", "것"})
 _MAY, _MUST, _DONE, _PLANNED = "may", "must", "done", "planned"
 _EXCLUDED = ({_MAY, _MUST}, {_DONE, _PLANNED})
 _OPPOSITES = (("rises", "falls"), ("is_free", "is_paid"))
-_CLAUSE_END = re.compile(r"(?:고|며|나|지만|는데|ᆫ데|은데)$")
+_CLAUSE_END = re.compile(r"(?:고|며|나|지만|는데|ᆫ데|은데|면)$")
 
 
 class Predicate(NamedTuple):
@@ -71,6 +71,8 @@ def is_turned_round(claim: str, quoted: Sequence[str]) -> bool:
     denies = is_negated(claim)
     if denies and not any(map(is_negated, quoted)):
         return True
+    if HANGUL.search(claim) and _differs_by_prefix(claim, quoted):
+        return True
     if any(_says_opposite(claim, quoted, *pair) or _says_opposite(claim, quoted, *pair[::-1]) for pair in _OPPOSITES):
         return True
     said = [predicate for text in quoted if HANGUL.search(text) for predicate in predicates(text)]
@@ -90,10 +92,37 @@ def _says_opposite(claim: str, quoted: Sequence[str], one: str, other: str) -> b
     return bool(phrase(one).search(claim)) and held == {other}
 
 
+def _differs_by_prefix(claim: str, quoted: Sequence[str]) -> bool:
+    """Whether a noun of `claim` has a prefix that denies it, or has none, and the sources that have it don't agree."""
+    mine, theirs = _by_prefix(claim), [_by_prefix(text) for text in quoted]
+    return any(
+        noun not in frozenset[str]().union(*(of_text[with_prefix] for of_text in theirs))
+        and any(noun in of_text[not with_prefix] for of_text in theirs)
+        for with_prefix in (True, False)
+        for noun in mine[with_prefix]
+    )
+
+
+@lru_cache(maxsize=2_000)
+def _by_prefix(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the nouns of a Korean text without a prefix that denies them, and those with one."""
+    found: tuple[set[str], set[str]] = (set(), set())
+    for (prefix, tag), (noun, noun_tag) in pairwise([("", ""), *tagged_morphemes(text)]):
+        if noun_tag in _NOUNS:
+            found[tag == "XPN" and prefix in _DENYING_PREFIXES].add(noun.casefold())
+    return frozenset(found[False]), frozenset(found[True])
+
+
 def _is_contradicted(predicate: Predicate, said: Sequence[Predicate]) -> bool:
     """Whether what is said in words nearest to those of `predicate` is its opposite."""
+    # "재료비는 120,000원이다": figures are held to the sources with the other facts.
+    if not predicate.is_denied and any(map(str.isdigit, predicate.lemma)):
+        return False
     same = [other for other in said if other.lemma == predicate.lemma]
     nearest = max(map(predicate.nearness, same or said))
+    # Of what else is said of other things nothing follows.
+    if not same and not nearest:
+        return False
     rivals = [other for other in same or said if predicate.nearness(other) == nearest]
     # Of one predicate that is said and denied of the same things, neither is certain.
     if same:
@@ -106,7 +135,7 @@ def predicates(text: str) -> tuple[Predicate, ...]:
     """Return the predicates of a Korean text in their order."""
     clauses = [_Clause()]
     found: list[_Found] = []
-    noun, is_denied = "", False
+    noun, is_denied, is_prefixed = "", False, False
 
     def begin(lemma: str, denied: bool) -> None:
         nonlocal is_denied
@@ -122,16 +151,26 @@ def predicates(text: str) -> tuple[Predicate, ...]:
             found[-1].mood = mood
 
     last, before_last = ("", ""), ("", "")
-    for form, tag in tagged_morphemes(text):
+    for (form, tag), following in pairwise([*tagged_morphemes(text), ("", "")]):
         if form in _PLANS and last == ("ᆯ", "ETM"):
             is_said_to(_PLANNED)
         if tag in _NOUNS:
             noun = form.casefold()
             clauses[-1].words.add(noun)
+            # "무주택 청년에게 지원한다" denies no support.
+            is_denied ^= is_prefixed and following[1] in ("XSV", "XSA", "VCP")
+            is_prefixed = False
             if phrase("negation").search(noun):
                 begin(noun, True)
-        elif (tag == "XPN" and form in _DENYING_PREFIXES) or (tag == "MAG" and form in ("안", "못")):
-            is_denied = not is_denied
+        elif tag == "XPN" and form in _DENYING_PREFIXES:
+            is_prefixed = True
+            continue
+        elif tag == "MAG" and form in ("안", "못"):
+            # "신청하지 못하였다" denies what stands before it, "못 신청하였다" what follows.
+            if last == ("지", "EC"):
+                deny()
+            else:
+                is_denied = not is_denied
             continue
         elif tag == "VX" and form in _DENYING_VERBS:
             deny()

@@ -346,3 +346,22 @@ def test_no_text_breaks_the_facts(text):
     facts(text)
     facts(text, as_evidence=True)
     unsupported_facts(text, [text])
+
+
+@pytest.mark.parametrize(
+    ("claim", "evidence", "is_held"),
+    [
+        ("보상금은 월 72만 1천 원입니다.", "보상금 (단위: 천 원) 2026년 655, 2027년 721", True),
+        ("임대료는 22만 원입니다.", "단지 임대료(만 원) 한빛 22", True),
+        ("보상금은 50만 원입니다.", "전화 500, 보상금(만 원) 72", False),
+        ("예산은 2,027만 원입니다.", "예산 (단위: 만 원) 2027년 2027, 721", False),
+        ("3분의 2 이상이 찬성하면 통과합니다.", "3분의 2 이상이 찬성하여야 한다.", True),
+        ("3분의 2가 찬성하면 통과합니다.", "3분의 2 이상이 찬성하여야 한다.", False),
+        ("과태료가 3분의 1 줄었습니다.", "3분의 1을 줄인다.", True),
+        ("포장 구역에 한해 해제했습니다.", "포장 구역에 한하여 해제한다.", True),
+        ("조사원 보수는 9만 2천 원입니다.", "조사원의 보수는 92,000원이다.", True),
+        ("심사 기간은 2주입니다.", "심사에는 약 2주가 걸린다.", True),
+    ],
+)
+def test_figures_of_tables_fractions_and_words_that_look_like_figures(claim, evidence, is_held):
+    assert (not unsupported_facts(claim, [evidence])) is is_held
