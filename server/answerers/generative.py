@@ -300,6 +300,14 @@ _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)?")
 _TAG = re.compile(r"</?[A-Za-z!][^>]*>?")
 # "- 5도" may be below zero.
 _LINE_MARK = re.compile(r"^\s*(?:#{1,6}\s+|[*+•]\s+|-\s+(?!\d)|\d{1,2}[.)]\s+(?!\d))")
+# "Yes" and "no" are about the question, which nothing that is cited can support. Where another one or a numeral
+# follows, they are named, or count: "예, 아니오 중 하나를", "네, 다섯 명".
+_ANSWER_WORD = re.compile(
+    r"^\s*(?:(?:네|예|아니요|아니오|아뇨|아닙니다)[,，]+|(?:はい|いいえ)[、,，]+|(?:是的?|对|不是|不行)[，,]+|(?:yes|no|vâng|có|không),+)"
+    r"\s*(?=\S)(?!아니|다섯|여섯|はい|いいえ|[否错不无]|no\b|yes\b|không\b|\d)",
+    re.IGNORECASE,
+)
+_LATIN_WORD = re.compile(r"[A-Za-zÀ-ỹ]+(?=[\s,])")
 # In pairs and not within words or numbers: "5~10명", "2025_10_29".
 _PAIRED_MARKS = re.compile(r"(?<![^\W_])(\*{1,3}|_{1,3}|~~|`{1,3})(?=\S)(.+?)(?<=\S)\1(?!\d)")
 _MARKUP = re.compile(r"\]\s*\(|<\s*/?\s*[A-Za-z!]|//|\b(?:javascript|data):", re.IGNORECASE)
@@ -376,4 +384,8 @@ def _draft(text: str) -> Draft | None:
         text = _TAG.sub(" ", _LINK.sub(r"\1", _IMAGE.sub(" ", _CITATION.sub(" ", text))))
     text = printable(_PAIRED_MARKS.sub(r"\2", _LINE_MARK.sub("", text)))
     text = re.sub(r"\s+([.,!?])", r"\1", text)
+    if said := _ANSWER_WORD.match(text):
+        text = text[said.end() :]
+        if (first := _LATIN_WORD.match(text)) and first.group().islower() and said.group().lstrip()[0].isascii():
+            text = text[0].upper() + text[1:]
     return Draft(text, tuple(dict.fromkeys(numbers))) if any(map(str.isalnum, text)) else None
