@@ -8,6 +8,7 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 import snowballstemmer
 from kiwipiepy import Kiwi, Match
@@ -45,6 +46,15 @@ _LATIN_WORD = re.compile(r"[A-Za-zÀ-ỹ]+(?:[-'’][A-Za-zÀ-ỹ]+)*")
 _ABBREVIATED = re.compile(r"\b[A-Z](?:\.[A-Z])+$")
 
 _lock = threading.Lock()
+
+
+class Morpheme(NamedTuple):
+    """A morpheme, its tag (irregular stems as regular ones) and where it stands in the text."""
+
+    form: str
+    tag: str
+    start: int
+    end: int
 
 
 @lru_cache(maxsize=1)
@@ -176,9 +186,14 @@ def noun_phrases(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=2_000)
-def tagged_morphemes(text: str) -> tuple[tuple[str, str], ...]:
-    """Return the morphemes of a Korean text, each with its tag, irregular stems as regular ones."""
-    return tuple((token.form, token.tag.split("-")[0]) for token in _kiwi().tokenize(text))
+def placed_morphemes(text: str) -> tuple[Morpheme, ...]:
+    """Return the morphemes of a Korean text."""
+    return tuple(Morpheme(t.form, t.tag.split("-")[0], t.start, t.end) for t in _kiwi().tokenize(text))
+
+
+def tagged_morphemes(text: str) -> list[tuple[str, str]]:
+    """Return the morphemes of a Korean text, each with its tag."""
+    return [(morpheme.form, morpheme.tag) for morpheme in placed_morphemes(text)]
 
 
 def proper_nouns(text: str) -> list[str]:

@@ -2,9 +2,9 @@
 
 A sentence is supported when its facts (see `facts`) stand in the sentences that are quoted for it, when it turns none
 of them round (see `polarity`) nor moves a figure of theirs (see `labels`), when a Korean one has no noun in the place
-of another (see `wording`), and when a logistic regression finds its words and its meaning near enough to theirs.
-The weights are in `support_weights.json`, made by `python -m eval.fit_support`: in the language of the passages words
-count, in another meaning alone is left.
+of another (see `wording`) and puts no words together that are kept apart (see `relations`), and when a logistic
+regression finds it near enough to them: between languages in meaning alone, where the rules for words say nothing.
+The weights are in `support_weights.json`, made by `python -m eval.fit_support`.
 """
 
 import json
@@ -26,7 +26,8 @@ from server.answerers.evidence import Candidate
 from server.answerers.facts import unsupported_facts
 from server.answerers.labels import is_misplaced, is_misplaced_between_languages
 from server.answerers.polarity import is_turned_round
-from server.answerers.wording import analyse, has_exchanged_nouns, is_strengthened, unknown_nouns
+from server.answerers.relations import joins_what_is_apart
+from server.answerers.wording import analyse, has_exchanged_nouns, is_strengthened, unknown_words
 
 MAX_QUOTED = 3
 WEIGHTS_FILE = Path(__file__).with_name("support_weights.json")
@@ -72,7 +73,7 @@ class Verifier:
         support = self.weigh(sentence, language, cited)
         if support.problem:
             return support
-        weights = load_weights()["same" if _is_in(language, support.quoted) else "other"]
+        weights = load_weights()[_languages(language, support.quoted)]
         logit = float(np.array([*support.features, 1.0]) @ weights.weights)
         return support if logit >= weights.supported_from else replace(support, problem=f"too far ({logit:.2f})")
 
@@ -82,8 +83,7 @@ class Verifier:
         written = self.read_written(sentence)
         scores = self._similarities(written.vector, cited)
         every = list(chain.from_iterable(cited))
-        # A heading says what is told, not that it is so.
-        telling = [candidate for candidate in every if candidate.sentence.kind is not BlockKind.HEADING]
+        telling = list(filter(_is_telling, every))
         quoted = _chosen(sentence, telling or every, terms, scores)
         missing = unsupported_facts(sentence, [_evidence(candidate) for candidate in quoted])
         if not missing and is_turned_round(sentence, [candidate.text for candidate in quoted]):
@@ -91,16 +91,16 @@ class Verifier:
         if not missing and self._is_misplaced(sentence, language, written, quoted):
             missing = ["belongs to something else"]
         if missing:
-            return Support(tuple(quoted), (0.0, 0.0, 0.0), "; ".join(missing))
+            return Support(tuple(quoted), (0.0,) * len(FEATURES), "; ".join(missing))
         held, total = _known_terms(quoted), sum(terms.values())
         coverage = sum(weight for term, weight in terms.items() if term in held) / total if total else 0.0
         features = (coverage, *self._alignment(sentence, written, quoted, cited))
-        problem = _other_words(sentence, quoted, every) if language == "ko" and _is_in(language, quoted) else ""
-        return Support(tuple(quoted), features, problem)
+        is_korean = _languages(language, quoted) == "korean"
+        return Support(tuple(quoted), features, _other_words(sentence, quoted, cited) if is_korean else "")
 
     def _is_misplaced(self, sentence: str, language: str, written: EmbeddedText, quoted: Sequence[Candidate]) -> bool:
         sources = [_evidence(candidate) for candidate in quoted]
-        if _is_in(language, quoted):
+        if _languages(language, quoted) != "other":
             return is_misplaced(sentence, sources)
         return is_misplaced_between_languages(sentence, written, sources, self.read(quoted))
 
@@ -148,19 +148,32 @@ class Verifier:
         return self._read[place]
 
 
-def _other_words(sentence: str, quoted: Sequence[Candidate], cited: Sequence[Candidate]) -> str:
+def _other_words(sentence: str, quoted: Sequence[Candidate], cited: Sequence[Sequence[Candidate]]) -> str:
     """Return which words of a Korean sentence its sources haven't, or how it uses theirs otherwise; "" if neither."""
-    if unknown := unknown_nouns(sentence, _known_terms(cited), [candidate.text for candidate in cited]):
+    every = list(chain.from_iterable(cited))
+    if unknown := unknown_words(sentence, _known_terms(every), [candidate.text for candidate in every]):
         return f"words {' '.join(unknown)}"
     sources = [_evidence(candidate) for candidate in quoted]
     if is_strengthened(sentence, sources):
         return "strengthened"
-    return "exchanged words" if has_exchanged_nouns(sentence, sources) else ""
+    if has_exchanged_nouns(sentence, sources):
+        return "exchanged words"
+    told = [[_evidence(candidate) for candidate in passage if _is_telling(candidate)] for passage in cited]
+    subject = frozenset[str]().union(*(candidate.hit.stored.context_terms for candidate in every))
+    return "words that are kept apart" if joins_what_is_apart(sentence, told, subject) else ""
 
 
-def _is_in(language: str, quoted: Sequence[Candidate]) -> bool:
+def _is_telling(candidate: Candidate) -> bool:
+    """Whether it tells that something is so: a heading says what is told."""
+    return candidate.sentence.kind is not BlockKind.HEADING
+
+
+def _languages(language: str, quoted: Sequence[Candidate]) -> str:
+    """Return whether a sentence in `language` and its sources are "korean", in the "same" language or in "other"s."""
     # Not by the letters of what was written: it may hold names in those of the document.
-    return (written_language(quoted[0].text) or "en") == language
+    if (written_language(quoted[0].text) or "en") != language:
+        return "other"
+    return "korean" if language == "ko" else "same"
 
 
 def _best_cosines(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
@@ -217,7 +230,7 @@ def _place(candidate: Candidate) -> tuple[int, int]:
 
 @cache
 def load_weights() -> dict[str, Weights]:
-    """Return the weights for sentences in the "same" language as their sources, and in "other" ones."""
+    """Return the weights by what `_languages` says of a sentence and its sources."""
     stored = json.loads(WEIGHTS_FILE.read_text(encoding="utf-8"))
     return {
         languages: Weights(np.array([values[name] for name in (*FEATURES, "bias")]), values["supported_from"])

@@ -2,18 +2,54 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
-from itertools import chain, combinations
+from itertools import chain, combinations, pairwise
 
 from index.morphemes import noun_particles, noun_terms, tagged_morphemes
 from server.answerers.facts import squeeze
 
 # Nouns that say nothing themselves: "2년 동안" is "2년간", and "전화번호는" goes before a number.
-_GENERAL = frozenset({
-    "가능", "경우", "관련", "기간", "날짜", "내용", "다음", "대상", "동안", "때", "말", "명칭", "방법", "번호",
-    "부분", "사람", "사항", "연락처", "이름", "이유", "이후", "일", "전화번호", "정도", "직책", "필요", "해당",
+GENERAL = frozenset({
+    "가능", "결과", "경우", "곳", "관련", "그날", "금액", "기간", "기준", "날짜", "내용", "다음", "담당", "대상",
+    "동안", "때", "말", "명칭", "문제", "방법", "방식", "번호", "부분", "분", "분야", "비롯", "사람", "사항", "소속",
+    "연락처", "예", "예정", "이름", "이번", "이유", "이후", "일", "장소", "전화번호", "점", "정도", "직급", "직책",
+    "필요", "해당",
+})  # fmt: skip
+# What is held to dates and times with the other facts.
+_WEEKDAYS = frozenset(f"{day}요일" for day in "월화수목금토일")
+_TIME_OF_DAY = re.compile(r"오[전후](?=\s?\d)")
+# Verbs that say little by themselves, or are part of a particle: "통해", "따라".
+LIGHT_VERBS = frozenset({
+    "가지", "갖", "같", "걸치", "관하", "그렇", "나오", "나타나", "대하", "되", "두", "들", "따르", "말하", "받",
+    "밝히", "보이", "비롯하", "아니", "앞서", "없", "위하", "의하", "이렇", "이루어지", "이르", "이어지", "인하",
+    "있", "지나", "통하", "하",
+})  # fmt: skip
+# How documents say what people say in everyday words.
+_TOLD_BY = {
+    "가": "방문|이동", "가능": "수 있|가능", "걸리": "소요|이내", "고르": "선택", "끝나": "종료|마감|완료|마치",
+    "내": "납부|부과|제출|지불|부담|요금|수수료|과태료", "내리": "인하|하락", "넘": "초과|이상",
+    "늘": "증가|확대|증원|연장", "늘리": "증가|확대|증원|연장", "늘어나": "증가|확대|연장", "늦": "지연|연체|초과",
+    "담당자": "담당", "데려오": "동반|데리", "돌려받": "환급|환불|반환|돌려", "돌려주": "환급|환불|반환|돌려",
+    "뜻하": "의미|말한다", "만들": "제작|조성|마련|수립|구축", "맡": "담당|수행|대표|책임", "맺": "체결|결연|계약",
+    "머무르": "머물|체류", "모두": "총|합계|합쳐|합하|전체", "모으": "모집|수집", "모이": "집합|소집",
+    "바꾸": "변경|교체|전환", "바뀌": "변경|교체|전환", "발표": "밝[혔힌히]", "보": "확인|열람|관람|심사",
+    "보내": "발송|송부|제출|통지", "부치": "우편|발송", "빌리": "대출|대여|임차|차용", "뽑": "선발|선정|채용",
+    "사": "구매|구입|매입", "살": "거주|주거|체류", "세우": "수립|설립|설치|건립", "쉬": "휴관|휴무|휴일|휴원|휴업",
+    "쌓": "구축|적립", "쓰": "사용|이용|활용|작성|지출", "쓰이": "사용|이용|활용|지출", "알": "확인|문의|안내",
+    "알리": "안내|통지|공지|통보|발표|신고", "없애": "폐지|삭제|제거", "열": "개최|개관|개장|개설",
+    "열리": "개최|개막|개관|개장", "오": "방문|내방", "오르": "인상|상승|증가", "옮기": "이전|이동|이송",
+    "일하": "근무|종사|근로|소속", "잃": "상실|분실", "잃어버리": "분실", "주": "지급|제공|지원|수여|부여",
+    "줄": "감소|축소|감축|단축", "줄어들": "감소|축소|감축|단축", "줄이": "감소|축소|감축|단축", "지키": "준수",
+    "짓": "건설|건립|신축", "짧": "단축", "찾": "수령|방문|검색", "책임자": "책임", "챙기": "지참|준비",
+    "치르": "시행|실시|납부", "키우": "육성|양성|강화", "필요": "야 [하한함합]|야한|필수|요한|구비",
+}  # fmt: skip
+# A passive or another form of the same: "열리다" is what happens where one opens.
+_DERIVED = ("이", "히", "리", "기", "어나", "어지", "아지", "어들")
+# Adverbs that change what is said; most others lead from one thing to the next.
+_TELLING_ADVERBS = frozenset({
+    "가장", "거의", "다시", "더", "덜", "더욱", "따로", "모두", "별도로", "새로", "새로이", "서로", "자주", "함께",
 })  # fmt: skip
 # As they are shortened where several stand together: "한-미 정상회담", "한·중·일".
 _COUNTRIES = {
@@ -23,6 +59,7 @@ _COUNTRIES = {
 _NAMING = frozenset({"NNG", "NNP", "XR", "SL", "SH", "SN", "W"})
 _NUMBER, _GROUPED = re.compile(r"\d+"), re.compile(r"(?<=\d),(?=\d{3})")
 _STRENGTHENING = re.compile("반드시|무조건|항상|언제나|오직|절대로?|전부|즉시|곧바로|꼭")
+_ONLY = frozenset({("만", "JX"), ("밖에", "JX"), ("뿐", "NNB"), ("모든", "MM"), ("외", "NNB")})
 # From this share of its nouns on a sentence is a copy, and a noun in the place of another one is no summary.
 _COPIED_SHARE = 0.5
 _SUBJECTS, _TOPICS = ("이", "가", "께서"), ("은", "는", "ᆫ")
@@ -35,14 +72,23 @@ def analyse(text: str) -> None:
     noun_particles(text)
 
 
-def unknown_nouns(claim: str, known: frozenset[str], cited: Sequence[str]) -> list[str]:
-    """Return the nouns of `claim` that neither `known` nor the texts of `cited` hold, and that are no general ones.
+def unknown_words(claim: str, known: frozenset[str], cited: Sequence[str]) -> list[str]:
+    """Return the words of `claim` that say something and are neither in `known` nor in the texts `cited`.
+
+    They are nouns, verbs and some adverbs; a verb may be told by a noun there: "쉽니다" by "휴관한다".
 
     `known` are the terms of what it cites. A name can be taken apart otherwise there.
     """
-    squeezed = squeeze("\n".join(cited))
-    held = known | _spelled_out(known)
-    return [noun for noun in noun_terms(claim) if noun not in held and not _is_held(noun, squeezed)]
+    source, claim = "\n".join(cited), _TIME_OF_DAY.sub("", claim)
+    held, squeezed, morphemes = known | _spelled_out(known), squeeze(source), tagged_morphemes(claim)
+    predicates = {form for (form, _), (_, tag) in pairwise(morphemes) if tag in ("XSV", "XSA")}
+    told = {form for text in cited for form, tag in tagged_morphemes(text) if tag == "MAG"}
+    nouns = [
+        noun for noun in noun_terms(claim) if noun not in held and not _is_held(noun, squeezed, noun in predicates)
+    ]
+    verbs = [form for form, tag in morphemes if tag in ("VV", "VA") and not _is_known_verb(form, held)]
+    adverbs = [form for form, tag in morphemes if tag == "MAG" and form in _TELLING_ADVERBS - told]
+    return [word for word in (*nouns, *verbs, *adverbs) if not _is_told_by_others(word, source)]
 
 
 def _spelled_out(words: Iterable[str]) -> frozenset[str]:
@@ -51,13 +97,38 @@ def _spelled_out(words: Iterable[str]) -> frozenset[str]:
     return frozenset(_COUNTRIES[syllable] for word in several for syllable in word)
 
 
-def _is_held(word: str, squeezed: str) -> bool:
-    return word in _GENERAL or (len(word) > 1 and not word.isdigit() and word in squeezed)
+def _is_held(word: str, squeezed: str, is_predicate: bool = False) -> bool:
+    is_general = word in _WEEKDAYS or (word in GENERAL and (not is_predicate or word == "말"))
+    return is_general or (len(word) > 1 and not word.isdigit() and word in squeezed)
+
+
+def _is_told_by_others(word: str, source: str) -> bool:
+    return any(form in _TOLD_BY and re.search(_TOLD_BY[form], source) for form in (word, _with_or_without_l(word)))
+
+
+def _is_known_verb(verb: str, known: Collection[str]) -> bool:
+    if verb in LIGHT_VERBS:
+        return True
+    # "내리다" is no form of "내다".
+    bare = {verb.removesuffix(ending) for ending in _DERIVED} if verb != "내리" else {verb}
+    return any(
+        form in known for stem in bare | {_with_or_without_l(verb)} for form in (stem, *map(stem.__add__, _DERIVED))
+    )
+
+
+def _with_or_without_l(verb: str) -> str:
+    """Return a stem with ㄹ at its end, or without: "사는" may be of "사다" or "살다"."""
+    at = (ord(verb[-1]) - ord("가")) % 28
+    change = 8 if at == 0 else -8 if at == 8 else 0
+    return verb[:-1] + chr(ord(verb[-1]) + change)
 
 
 def is_strengthened(claim: str, sources: Sequence[str]) -> bool:
-    """Whether `claim` says that something is always so, or has to be, where none of its sources does."""
-    return bool(_STRENGTHENING.search(claim)) and not any(map(_STRENGTHENING.search, sources))
+    """Whether `claim` says that something is always so, only so or has to be, where none of its sources does."""
+    if _STRENGTHENING.search(claim) and not any(map(_STRENGTHENING.search, sources)):
+        return True
+    told = {morpheme for text in sources for morpheme in tagged_morphemes(text)}
+    return any(morpheme in _ONLY and morpheme not in told for morpheme in tagged_morphemes(claim))
 
 
 def has_exchanged_nouns(claim: str, quoted: Sequence[str]) -> bool:
@@ -97,8 +168,10 @@ def _copied(copy: SequenceMatcher[str]) -> int:
 
 def _has_swapped(claim: str, quoted: Sequence[str]) -> bool:
     """Whether two nouns have each the part that the other one has in each source that has both."""
+    # A title stands before a name or behind it.
+    beside = _neighbours(claim) & frozenset[frozenset[str]]().union(*map(_neighbours, quoted))
     return any(
-        _change_places(_parts(claim, view), [_parts(text, view) for text in quoted])
+        _change_places(_parts(claim, view), [_parts(text, view) for text in quoted], beside)
         for view in (_as_subjects, _as_topics, _as_names)
     )
 
@@ -106,8 +179,10 @@ def _has_swapped(claim: str, quoted: Sequence[str]) -> bool:
 Parts = dict[str, frozenset[str]]
 
 
-def _change_places(mine: Parts, sources: Sequence[Parts]) -> bool:
+def _change_places(mine: Parts, sources: Sequence[Parts], beside: frozenset[frozenset[str]]) -> bool:
     for one, other in combinations(mine, 2):
+        if frozenset({one, other}) in beside:
+            continue
         both = [source for source in sources if one in source and other in source]
         if both and all(
             mine[one] & source[other]
@@ -118,6 +193,15 @@ def _change_places(mine: Parts, sources: Sequence[Parts]) -> bool:
         ):
             return True
     return False
+
+
+def _neighbours(text: str) -> frozenset[frozenset[str]]:
+    """Return the pairs of nouns that stand beside one another without a particle between."""
+    return frozenset(
+        frozenset({noun, following})
+        for (noun, particle), (following, _) in pairwise(noun_particles(text))
+        if not particle
+    )
 
 
 def _as_subjects(particle: str, _following: str) -> str:
