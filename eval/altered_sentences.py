@@ -13,11 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.build import build_index
+from eval.training_corpora import open_folder
 from index.embedding import BUNDLED, OnnxEmbedder, SentenceTransformerEmbedder, load_embedder
 from index.morphemes import noun_phrases
-from index.publication import Publication, PublishedIndex
-from index.retriever import Retriever
+from index.publication import PublishedIndex
 from index.scripts import HANGUL
 from server.answerers.evidence import Candidate, sentence_candidates
 from server.answerers.verification import Verifier
@@ -96,10 +95,8 @@ def _materials(
     source.mkdir()
     for number, text in enumerate(texts):
         (source / f"{number:03}.txt").write_text(text, encoding="utf-8")
-    publication = Publication(folder / "data")
-    build_index(source, publication, embedder)
-    index = publication.open(embedder)
-    retriever = Retriever(index, embedder)
+    retriever = open_folder(source, folder / "data", embedder)
+    index = retriever.index
     nouns = [sorted(set(_nouns(text))) for text in texts]
     chance = random.Random(0)  # noqa: S311 - nothing secret
     found = []

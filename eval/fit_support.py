@@ -19,10 +19,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from index.build import build_index
+from eval.training_corpora import open_folder
 from index.embedding import BUNDLED, load_embedder
-from index.publication import Publication
-from index.retriever import Retriever
 from server.answerers.evidence import sentence_candidates
 from server.answerers.verification import FEATURES, WEIGHTS_FILE, Support, Verifier
 from server.settings import Settings
@@ -87,10 +85,8 @@ def weigh_claims() -> Iterator[Claim]:
         for title in {row["document"]: None for row in rows}:
             text = "\n\n".join(row["source"] for row in rows if row["document"] == title)
             (source / f"{title}.md").write_text(f"# {title}\n\n{text}\n", encoding="utf-8")
-        publication = Publication(Path(folder) / "data")
-        build_index(source, publication, embedder)
-        index = publication.open(embedder)
-        retriever, verifier = Retriever(index, embedder), Verifier(index, embedder)
+        retriever = open_folder(source, Path(folder) / "data", embedder)
+        verifier = Verifier(retriever.index, embedder)
         for row in rows:
             doc_id = f"{row['document']}.md"
             hits = [hit for hit in retriever.search(row["source"], 20).hits if hit.passage.doc_id == doc_id]

@@ -10,10 +10,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from index.build import build_index
+from eval.training_corpora import open_folder
 from index.embedding import BUNDLED, OnnxEmbedder, SentenceTransformerEmbedder, load_embedder
-from index.publication import Publication
-from index.retriever import Retriever
 from server.answerers.evidence import sentence_candidates
 from server.answerers.verification import Verifier
 from server.settings import Settings
@@ -29,8 +27,8 @@ def main() -> None:
     embedder = load_embedder(BUNDLED, Settings().model_cache)
     with tempfile.TemporaryDirectory(prefix="mundap-claims-") as folder:
         for kind, problems in measure(embedder, Path(folder)).items():
-            shown, total = problems.pop("", 0), problems.total()
-            print(f"{kind:12} shown {shown} of {shown + total}; held back for {dict(problems.most_common())}")
+            asked, shown = problems.total(), problems.pop("", 0)
+            print(f"{kind:12} shown {shown} of {asked}; held back for {dict(problems.most_common())}")
 
 
 def measure(
@@ -50,16 +48,13 @@ def measure(
     doc_ids = {title: f"{number}.md" for number, title in enumerate(dict.fromkeys(row["document"] for row in rows))}
     for title, doc_id in doc_ids.items():
         (source / doc_id).write_text(f"# {title}\n\n{texts[title]}\n", encoding="utf-8")
-    publication = Publication(folder / "data")
-    build_index(source, publication, embedder)
-    index = publication.open(embedder)
-    retriever = Retriever(index, embedder)
+    retriever = open_folder(source, folder / "data", embedder)
     found: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
     for row in rows:
         others = set(doc_ids.values()) - {doc_ids[row["document"]]}
         hits = retriever.search(row["question"], PASSAGES_CITED, exclude=others).hits
         cited = [sentence_candidates("", {}, [hit]) for hit in hits]
-        verifier = Verifier(index, embedder)
+        verifier = Verifier(retriever.index, embedder)
         for kind in KINDS:
             problem = verifier.verify(row[kind], "ko", cited).problem
             found[kind][_name(problem)] += 1

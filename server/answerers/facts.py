@@ -156,7 +156,7 @@ def _scaled_by_heads(text: str) -> Iterator[Quantity]:
     for head, end in zip(heads, ends, strict=True):
         scale = math.prod(_SCALES[sign] for sign in head["scale"])
         named = _UNIT.match(head["unit"])
-        unit = list(_UNITS)[int(named.lastgroup[1:])] if named and named.lastgroup else head["unit"]
+        unit = _unit_name(named) or head["unit"]
         for found in _PLAIN.finditer(text, head.end(), end):
             value = float(found.group().replace(",", ""))
             is_year = value.is_integer() and 1900 <= value <= 2100 and "," not in found.group()
@@ -457,10 +457,15 @@ def _signed(text: str, as_evidence: bool) -> str:
     return _MINUS.sub(lambda found: found.group() if as_evidence and found.group() == "- " else "−", text)
 
 
+def _unit_name(found: re.Match[str] | None) -> str:
+    """Return which of `_UNITS` `_UNIT` found, "" if none."""
+    return list(_UNITS)[int(found.lastgroup[1:])] if found and found.lastgroup else ""
+
+
 def _quantities(text: str) -> Iterator[Quantity]:
     for found in _PLAIN.finditer(text):
         unit = _UNIT.match(text, found.end())
-        name = list(_UNITS)[int(unit.lastgroup[1:])] if unit and unit.lastgroup else ""
+        name = _unit_name(unit)
         end = unit.end() if unit and name else found.end()
         before = text[: found.start()].rstrip()
         sign = -1.0 if before.endswith("−") else 1.0

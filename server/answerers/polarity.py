@@ -16,6 +16,7 @@ from typing import NamedTuple
 from index.morphemes import tagged_morphemes
 from index.scripts import HANGUL
 from server.answerers.labels import parts_about
+from server.answerers.wording import TOPIC_PARTICLES
 from server.phrases import phrase
 
 _NOUNS = frozenset({"NNG", "NNP", "NR", "XR", "SL", "SH", "SN"})
@@ -174,7 +175,7 @@ def predicates(text: str) -> tuple[Predicate, ...]:
             continue
         elif tag == "VX" and form in _DENYING_VERBS:
             deny()
-        elif form in ("은", "는", "ᆫ") and tag == "JX":
+        elif form in TOPIC_PARTICLES and tag == "JX":
             clauses[-1].topics.add(noun)
         elif tag in ("XSV", "XSA", "VCP"):
             if not (found and found[-1].lemma == noun and found[-1].clause is clauses[-1]):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from index.morphemes import Morpheme, placed_morphemes
 from server.answerers.facts import squeeze
-from server.answerers.wording import GENERAL, LIGHT_VERBS
+from server.answerers.wording import GENERAL, LIGHT_VERBS, TOPIC_PARTICLES, copied_size
 
 _NUMBERS = frozenset({"SN", "NR", "W_SERIAL"})
 _NOUNS = frozenset({"NNG", "NNP", "XR", "SL", "SH"}) | _NUMBERS
@@ -28,7 +28,6 @@ _ASPECTS = frozenset({"예정", "계획", "방침", "전망", "것", "때문", "
 # "방문하여 신청", "강화하고자", "담배를 피우거나": how and what for something is done belongs to what is done, as does
 # what else may be done.
 _MANNER = frozenset({"어", "아", "어서", "아서", "게", "도록", "고자", "러", "려고", "거나"})
-_TOPIC_PARTICLES = frozenset({"은", "는", "ᆫ"})
 _POINTING = frozenset({"이", "그", "동", "해당"})
 # Particles that say what part a noun has, in one form each.
 _PARTS = {
@@ -137,7 +136,7 @@ def _is_copied(source: Clause, clause: Clause, needed: Sequence[Word]) -> bool:
     """Whether what is `needed` of a clause is nearly all of the source's, in its order."""
     mine = [word.form for word in clause.words if word in needed]
     theirs = [word.form for word in source.words if not _says_little(word)]
-    same = sum(block.size for block in SequenceMatcher(None, theirs, mine, autojunk=False).get_matching_blocks())
+    same = copied_size(SequenceMatcher(None, theirs, mine, autojunk=False))
     return bool(mine) and same == len(mine) >= _COPIED_SHARE * len(theirs)
 
 
@@ -302,7 +301,7 @@ def _begins_anew(segment: Sequence[Morpheme], following: Sequence[Morpheme]) -> 
 
 
 def _is_topic(before: Morpheme, this: Morpheme) -> bool:
-    return this.tag == "JX" and this.form in _TOPIC_PARTICLES and not before.tag.startswith("JK")
+    return this.tag == "JX" and this.form in TOPIC_PARTICLES and not before.tag.startswith("JK")
 
 
 def _is_subject(_before: Morpheme, this: Morpheme) -> bool:
@@ -314,7 +313,7 @@ def _is_owner(_before: Morpheme, this: Morpheme) -> bool:
 
 
 def _is_speaker(before: Morpheme, this: Morpheme) -> bool:
-    return before.tag == "JX" and before.form in _TOPIC_PARTICLES and this.tag == "SSO"
+    return before.tag == "JX" and before.form in TOPIC_PARTICLES and this.tag == "SSO"
 
 
 def _is_copula(before: Morpheme, this: Morpheme) -> bool:

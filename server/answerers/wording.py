@@ -48,9 +48,9 @@ _TOLD_BY = {
 # A passive or another form of the same: "열리다" is what happens where one opens.
 _DERIVED = ("이", "히", "리", "기", "어나", "어지", "아지", "어들")
 # Adverbs that change what is said; most others lead from one thing to the next.
-_TELLING_ADVERBS = frozenset({
+_TELLING_ADVERBS = frozenset((adverb, "MAG") for adverb in (
     "가장", "거의", "다시", "더", "덜", "더욱", "따로", "모두", "별도로", "새로", "새로이", "서로", "자주", "함께",
-})  # fmt: skip
+))  # fmt: skip
 # As they are shortened where several stand together: "한-미 정상회담", "한·중·일".
 _COUNTRIES = {
     "한": "한국", "미": "미국", "중": "중국", "일": "일본", "북": "북한", "러": "러시아",
@@ -62,7 +62,7 @@ _STRENGTHENING = re.compile("반드시|무조건|항상|언제나|오직|절대�
 _ONLY = frozenset({("만", "JX"), ("밖에", "JX"), ("뿐", "NNB"), ("모든", "MM"), ("외", "NNB")})
 # From this share of its nouns on a sentence is a copy, and a noun in the place of another one is no summary.
 _COPIED_SHARE = 0.5
-_SUBJECTS, _TOPICS = ("이", "가", "께서"), ("은", "는", "ᆫ")
+_SUBJECTS, TOPIC_PARTICLES = ("이", "가", "께서"), ("은", "는", "ᆫ")
 _JOINED = ("와", "과", "및", ",", "·", "하고", "이나", "나")
 
 
@@ -82,12 +82,11 @@ def unknown_words(claim: str, known: frozenset[str], cited: Sequence[str]) -> li
     source, claim = "\n".join(cited), _TIME_OF_DAY.sub("", claim)
     held, squeezed, morphemes = known | _spelled_out(known), squeeze(source), tagged_morphemes(claim)
     predicates = {form for (form, _), (_, tag) in pairwise(morphemes) if tag in ("XSV", "XSA")}
-    told = {form for text in cited for form, tag in tagged_morphemes(text) if tag == "MAG"}
     nouns = [
         noun for noun in noun_terms(claim) if noun not in held and not _is_held(noun, squeezed, noun in predicates)
     ]
     verbs = [form for form, tag in morphemes if tag in ("VV", "VA") and not _is_known_verb(form, held)]
-    adverbs = [form for form, tag in morphemes if tag == "MAG" and form in _TELLING_ADVERBS - told]
+    adverbs = [form for form, _ in _not_told(_TELLING_ADVERBS, claim, cited)]
     return [word for word in (*nouns, *verbs, *adverbs) if not _is_told_by_others(word, source)]
 
 
@@ -127,8 +126,14 @@ def is_strengthened(claim: str, sources: Sequence[str]) -> bool:
     """Whether `claim` says that something is always so, only so or has to be, where none of its sources does."""
     if _STRENGTHENING.search(claim) and not any(map(_STRENGTHENING.search, sources)):
         return True
-    told = {morpheme for text in sources for morpheme in tagged_morphemes(text)}
-    return any(morpheme in _ONLY and morpheme not in told for morpheme in tagged_morphemes(claim))
+    return bool(_not_told(_ONLY, claim, sources))
+
+
+def _not_told(telling: Collection[tuple[str, str]], claim: str, sources: Sequence[str]) -> list[tuple[str, str]]:
+    """Return which of the morphemes `telling`, with their tags, `claim` has and none of its sources."""
+    said = [morpheme for morpheme in tagged_morphemes(claim) if morpheme in telling]
+    told = {morpheme for text in sources for morpheme in tagged_morphemes(text)} if said else frozenset()
+    return [morpheme for morpheme in said if morpheme not in told]
 
 
 def has_exchanged_nouns(claim: str, quoted: Sequence[str]) -> bool:
@@ -139,8 +144,8 @@ def has_exchanged_nouns(claim: str, quoted: Sequence[str]) -> bool:
 def _has_substituted(claim: str, quoted: Sequence[str]) -> bool:
     mine = _sequence(claim)
     copies = [(text, SequenceMatcher(None, _sequence(text), mine, autojunk=False)) for text in quoted]
-    source, nearest = max(copies, key=lambda copy: _copied(copy[1]))
-    if _copied(nearest) < _COPIED_SHARE * len(mine):
+    source, nearest = max(copies, key=lambda copy: copied_size(copy[1]))
+    if copied_size(nearest) < _COPIED_SHARE * len(mine):
         return False
     own, squeezed = _spelled_out(noun_terms(source)).union(_sequence(source)), squeeze(source)
     return any(
@@ -162,7 +167,8 @@ def _sequence(text: str) -> tuple[str, ...]:
     return tuple(chain.from_iterable(found))
 
 
-def _copied(copy: SequenceMatcher[str]) -> int:
+def copied_size(copy: SequenceMatcher[str]) -> int:
+    """Return how many words of one sequence stand in the other in their order."""
     return sum(block.size for block in copy.get_matching_blocks())
 
 
@@ -206,11 +212,11 @@ def _neighbours(text: str) -> frozenset[frozenset[str]]:
 
 def _as_subjects(particle: str, _following: str) -> str:
     # What a sentence is about mostly does what it says.
-    return "이" if particle in _SUBJECTS or particle in _TOPICS else particle
+    return "이" if particle in _SUBJECTS or particle in TOPIC_PARTICLES else particle
 
 
 def _as_topics(particle: str, _following: str) -> str:
-    return "이" if particle in _SUBJECTS else "은" if particle in _TOPICS else particle
+    return "이" if particle in _SUBJECTS else "은" if particle in TOPIC_PARTICLES else particle
 
 
 def _as_names(particle: str, following: str) -> str:
