@@ -1,6 +1,6 @@
 """Fit the weights of `server.answerers.evidence` on question-answering sets in SQuAD's form.
 
-    python -m eval.fit_evidence --work DIR [--share 0.5] [--write | --as-shipped] squad_file ...
+    python -m eval.fit_evidence --work DIR [--keep-plain] [--write | --as-shipped | --unseen] squad_file[=share] ...
 
 and on the tuning part of the project's own questions, which count several times: they are asked as people ask.
 
@@ -26,16 +26,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from eval import metrics
-from eval.datasets import Dataset, Question, load_gold, squeeze
+from eval.datasets import Dataset, Question, load_gold, load_squad, squeeze
 from eval.training_corpora import (
     FOLDS,
     HELD_OUT,
     SOURCE_DOCS,
     RememberingEmbedder,
     fold_of,
-    load_parallel,
     open_corpus,
     open_folder,
+    with_parallel,
 )
 from index.digests import file_digest
 from index.embedding import BUNDLED, Embedder, load_embedder
@@ -43,7 +43,6 @@ from index.reader import Reader, load_reader
 from index.reader.graph import ADAPTERS
 from index.retriever import Retrieval, Retriever
 from server.answerers import evidence
-from server.answerers.asked_kind import lacks_what_is_asked
 from server.answerers.evidence import (
     ANSWER_FEATURES,
     PASSAGES_WEIGHED,
@@ -52,6 +51,7 @@ from server.answerers.evidence import (
     SENTENCE_FEATURES,
     Candidate,
 )
+from server.answerers.extractive import is_beside_the_question
 from server.conversation import Turn, clean_question, standalone_question
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ GOLD_WEIGHT = 10
 _RARELY = 0.3
 # What thresholds are set to: the share that may be answered of the questions marked as unanswerable, each of which was
 # written to look answered, and of far ones; and the share of far ones that may be shown something near.
-FALSE_ANSWERS = 0.15
+FALSE_ANSWERS = 0.10
 FAR_SHOWN = 0.25
 # Fewer held-out questions than this fit no weights; those that ship are better.
 FEWEST = 100
@@ -140,17 +140,23 @@ def gold_examples(work: Path, embedder: Embedder) -> Iterator[Example]:
     """Yield the examples of the tuning part of the project's own questions, over its own documents."""
     dataset = load_gold()
     retriever = open_folder(SOURCE_DOCS, work, embedder)
-    modes = {"near": "near", "offtopic": "far"}
-    questions = [q for q in dataset.questions if q.split == "tune" and (q.expect == "answered" or q.kind in modes)]
-    for number, question in enumerate(questions):
+    modes = {"near": "near", "offtopic": "far", "adversarial": "far"}
+    tuning = [q for q in dataset.questions if q.split == "tune" and (q.expect == "answered" or q.kind in modes)]
+    # No reader is trained on attacks: all of them are held out, and the others in the folds that they have in training.
+    asked = [question for question in tuning if question.kind != "adversarial"]
+    folds = {question.question_id: number % FOLDS for number, question in enumerate(asked)}
+    for question in tuning:
         text = standalone_question(clean_question(question.text), [Turn(*turn) for turn in question.history])
         retrieval = retriever.search(text, PASSAGES_WEIGHED)
+        if not retrieval.hits:
+            continue
         candidates = evidence.sentence_candidates(text, retrieval.terms, retrieval.hits)
         gold = {sentence for group in question.evidence for sentence in group}
         answers = np.array([candidate.text in gold for candidate in candidates])
         same = evidence.in_same_language(text, retrieval.hits[0].passage.text)
         mode = modes.get(question.kind, "full")
-        yield Example(text, GOLD, mode, f"gold {number}", number % FOLDS, same, retrieval, candidates, answers)
+        topic, fold = f"gold {question.question_id}", folds.get(question.question_id, HELD_OUT)
+        yield Example(text, GOLD, mode, topic, fold, same, retrieval, candidates, answers)
 
 
 def fit(examples: list[Example]) -> Weights:
@@ -255,7 +261,7 @@ def _vector(names: tuple[str, ...], weights: dict[str, float]) -> np.ndarray:
 class Graded:
     """What came of one held-out example: whether the best sentence answers, one of the best three, and the logit.
 
-    `lacks` is whether the answerer abstains whatever the logit is: the best sentence lacks the kind of thing asked for.
+    `lacks` is whether the answerer abstains whatever the logit is: the best sentence is beside the question.
     """
 
     example: Example
@@ -308,7 +314,7 @@ def _graded(
     example: Example, ranked: tuple[Candidate, ...], row: np.ndarray, answers: np.ndarray, weights: np.ndarray
 ) -> Graded:
     logit = float(row @ weights[:-1] + weights[-1])
-    lacks = lacks_what_is_asked(example.question, ranked[0].text)
+    lacks = is_beside_the_question(example.question, ranked[0])
     return Graded(example, bool(answers[0]), bool(answers[:3].any()), logit, lacks)
 
 
@@ -439,17 +445,23 @@ def report_shipped(examples: list[Example], reader: Reader | None, plain: Weight
     report_calibration(graded)
 
 
-def fit_language(examples: list[Example], reader: Reader | None, stages: dict[str, Any], key: str) -> None:
+def fit_language(
+    examples: list[Example], reader: Reader | None, stages: dict[str, Any], key: str, keep_plain: bool
+) -> None:
     """Put weights for `key`, the "same" language or an "other", into `stages`, if there are enough questions."""
     held_out = [example for example in examples if example.fold == HELD_OUT]
     if sum(example.mode == "full" for example in held_out) < FEWEST:
         print("Too few held-out questions: the weights stay as they are")
         return
-    plain = graded_plain(examples)
-    report(plain)
-    stages["plain"][key], scaling = fit_stage(examples, plain, fit)
-    if reader:
+    if keep_plain:
+        learned = stages["plain"][key]
+        plain = [grade_plain(example, learned) for example in examples]
+    else:
+        plain = graded_plain(examples)
+        report(plain)
+        stages["plain"][key], scaling = fit_stage(examples, plain, fit)
         learned = scaled(fit([example for example in examples if example.fold != HELD_OUT]), *scaling)
+    if reader:
         read = read_examples(held_out, learned, reader)
         graded = graded_read(read)
         print(f"\n{len(read)} of them, of articles that the reader never saw, without and with it")
@@ -462,44 +474,58 @@ def fit_language(examples: list[Example], reader: Reader | None, stages: dict[st
 def main() -> None:
     """Fit, report, and with --write replace the weights."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument(
+        "files", nargs="+", type=_file_and_share, metavar="FILE[=SHARE]",
+        help="a file of questions and the share of them to take, 0 to 1; of them all where none is given",
+    )  # fmt: skip
     parser.add_argument("--work", type=Path, required=True, help="folder for the indexes that are built")
     parser.add_argument("--reader", default="", help="as MUNDAP_READER")
-    parser.add_argument(
+    parser.add_argument("--keep-plain", action="store_true", help="fit only what weighs the reader")
+    nothing_fitted = parser.add_mutually_exclusive_group()
+    nothing_fitted.add_argument("--write", action="store_true", help=f"write to {evidence.WEIGHTS_FILE.name}")
+    nothing_fitted.add_argument(
         "--as-shipped", action="store_true", help="fit nothing: grade the weights that ship, over held-out articles"
     )
-    parser.add_argument("--share", type=float, default=1.0, help="share of the questions of each file to take, 0 to 1")
-    parser.add_argument("--write", action="store_true", help=f"write the weights to {evidence.WEIGHTS_FILE.name}")
+    nothing_fitted.add_argument(
+        "--unseen", action="store_true", help="the same over all articles, of files that nothing was trained on"
+    )
     arguments = parser.parse_args()
     embedder = RememberingEmbedder(load_embedder(BUNDLED, arguments.work, print))
     reader = load_reader(arguments.reader, arguments.work, print)
     stages = json.loads(evidence.WEIGHTS_FILE.read_text(encoding="utf-8"))
+    grades_only = arguments.as_shipped or arguments.unseen
     examples: list[Example] = []
-    for dataset in load_parallel(arguments.files):
-        drawn = [q for q in dataset.questions if _is_drawn(q, arguments.share)]
-        if arguments.as_shipped:
-            drawn = [question for question in drawn if fold_of(question.topic) == HELD_OUT]
-        print(f"{dataset.name}: {len(drawn)} questions over {len(dataset.corpus)} paragraphs", flush=True)
+    for dataset in with_parallel([_drawn(load_squad(path), share) for path, share in arguments.files]):
+        questions = dataset.questions
+        if arguments.as_shipped or arguments.keep_plain:
+            questions = tuple(question for question in questions if fold_of(question.topic) == HELD_OUT)
+        print(f"{dataset.name}: {len(questions)} questions over {len(dataset.corpus)} paragraphs", flush=True)
         work = arguments.work / dataset.name.replace(":", "-").replace(" ", "-")
-        examples += examples_of(replace(dataset, questions=tuple(drawn)), work, embedder)
-    if not arguments.as_shipped:
+        examples += examples_of(replace(dataset, questions=questions), work, embedder)
+    if not grades_only:
         examples += gold_examples(arguments.work / "gold", embedder)
     for key, same in (("same", True), ("other", False)):
         chosen = [example for example in examples if example.same_language is same]
         print(f"\nQuestion and passage in the {key} language: {len(chosen)} examples")
-        if arguments.as_shipped:
+        if grades_only:
             report_shipped(chosen, reader, stages["plain"][key], stages["read"][key])
         else:
-            fit_language(chosen, reader, stages, key)
+            fit_language(chosen, reader, stages, key, arguments.keep_plain)
     if arguments.write:
         stages["reader"] = arguments.reader or file_digest(ADAPTERS)
         evidence.WEIGHTS_FILE.write_text(json.dumps(stages, indent=1) + "\n", encoding="utf-8")
         print(f"wrote {evidence.WEIGHTS_FILE}")
 
 
-def _is_drawn(question: Question, share: float) -> bool:
-    """Whether to take `question`: the same ones each time, in every language."""
-    return zlib.crc32(question.question_id.encode()) < share * 2**32
+def _file_and_share(text: str) -> tuple[Path, float]:
+    path, _, share = text.partition("=")
+    return Path(path), float(share or 1)
+
+
+def _drawn(dataset: Dataset, share: float) -> Dataset:
+    """Return `dataset` with that share of its questions: the same ones each time, in every language."""
+    drawn = (q for q in dataset.questions if zlib.crc32(q.question_id.encode()) < share * 2**32)
+    return replace(dataset, questions=tuple(drawn))
 
 
 if __name__ == "__main__":

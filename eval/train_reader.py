@@ -20,14 +20,15 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eval.datasets import load_squad
 from eval.reader_examples import GOLD, Group, ReadingExample, gold_reading_examples, make_group, reading_examples
 from eval.training_corpora import (
     HELD_OUT,
     SOURCE_DOCS,
     RememberingEmbedder,
-    load_parallel,
     open_corpus,
     open_folder,
+    with_parallel,
 )
 from index.bundled_model import bundled_model_folder
 from index.embedding import BUNDLED, load_embedder
@@ -149,7 +150,7 @@ def train_reader(
     work.mkdir(parents=True, exist_ok=True)
     embedder = RememberingEmbedder(load_embedder(BUNDLED, work))
     examples: list[ReadingExample] = []
-    datasets = load_parallel(list(files))
+    datasets = with_parallel([load_squad(path) for path in files])
     for done, dataset in enumerate(datasets):
         progress("Searching", done, len(datasets))
         retriever = open_corpus(dataset, work / dataset.name.replace(":", "-").replace(" ", "-"), embedder)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.datasets import Dataset, load_squad
+from eval.datasets import Dataset
 from index.build import build_index
 from index.embedding import Embedder
 from index.publication import Publication
@@ -60,14 +60,13 @@ def open_folder(source: Path, data: Path, embedder: Embedder) -> Retriever:
     return Retriever(publication.open(embedder), embedder)
 
 
-def load_parallel(files: list[Path]) -> list[Dataset]:
-    """Load each file and, of parallel files, each question in one language over paragraphs of another."""
-    datasets = [load_squad(path) for path in files]
+def with_parallel(datasets: list[Dataset]) -> list[Dataset]:
+    """Return `datasets` and, of parallel ones, each question in one language over paragraphs of another."""
     crossed = []
     for asked in datasets:
         texts = {question.question_id: question for question in asked.questions}
         for told in datasets:
-            if asked is told or set(texts) != {question.question_id for question in told.questions}:
+            if asked is told or not texts or set(texts) != {question.question_id for question in told.questions}:
                 continue
             questions = tuple(
                 replace(q, text=texts[q.question_id].text, language=texts[q.question_id].language)

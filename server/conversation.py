@@ -109,12 +109,22 @@ _PATH = re.compile(r"(?:\.{0,2}/|[a-z]+://|[a-z]:\\)\S*", re.IGNORECASE)
 
 
 def is_noise(question: str) -> bool:
-    """Whether `question` asks nothing: punctuation, lone Korean letters, one character over and over, a path alone."""
+    """Whether `question` asks nothing: punctuation, lone Korean letters or syllables that no word has, a path alone.
+
+    Or one character over and over.
+    """
     if _PATH.fullmatch(question):
         return True
     letters = [character for character in question.casefold() if character.isalnum()]
+    if sum(map(_is_unheard_of, letters)) * 2 > len(letters):
+        return True
     lone = sum("ㄱ" <= character <= "ㆎ" for character in letters)
     return lone == len(letters) or (len(letters) > 10 and len(set(letters)) < 4)
+
+
+def _is_unheard_of(character: str) -> bool:
+    # KS X 1001 has the 2,350 syllables that Korean is written with; of the others each takes eight bytes.
+    return "가" <= character <= "힣" and len(character.encode("euc_kr")) > 2
 
 
 def is_attack(question: str) -> bool:

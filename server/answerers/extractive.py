@@ -12,6 +12,7 @@ from index.reader import Reader
 from index.retriever import Hit, Retrieval
 from server.answerers.asked_kind import asked_kind, lacks_what_is_asked, missing_kinds
 from server.answerers.evidence import Candidate, character_bigrams, weigh_evidence
+from server.answerers.territories import asks_of_another_territory
 from server.phrases import phrase
 
 MAX_SENTENCES = 3
@@ -55,7 +56,7 @@ def extract(question: str, retrieval: Retrieval, reader: Reader | None = None) -
     ranked, confidence = evidence.candidates, evidence.confidence
     # What is near may be what the wording was taken from, or twisted.
     lacks_quote = _wants_a_quote_that_is_not_there(question, retrieval.hits)
-    if lacks_quote or (ranked and lacks_what_is_asked(question, ranked[0].text)):
+    if lacks_quote or (ranked and is_beside_the_question(question, ranked[0])):
         confidence = 0.0
     if confidence >= evidence.answered_from:
         chosen = choose_sentences(question, retrieval.terms, ranked)
@@ -64,6 +65,13 @@ def extract(question: str, retrieval: Retrieval, reader: Reader | None = None) -
         nearest = {candidate.hit.passage.passage_id: candidate.hit for candidate in ranked}
         return Extract(Finding.NEAR, confidence, ranked, nearest=tuple(nearest.values())[:RELATED_PASSAGES])
     return Extract(Finding.NOTHING, confidence, ranked)
+
+
+def is_beside_the_question(question: str, candidate: Candidate) -> bool:
+    """Whether a sentence can't answer: it holds nothing of the kind that is asked for, or tells of another country."""
+    passage = candidate.hit.passage
+    about = " ".join((*passage.context, passage.text))
+    return lacks_what_is_asked(question, candidate.text) or asks_of_another_territory(question, about)
 
 
 def choose_sentences(question: str, terms: dict[str, float], ranked: Sequence[Candidate]) -> list[Candidate]:

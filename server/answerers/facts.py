@@ -10,18 +10,17 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from babel import Locale
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from index.morphemes import noun_phrases, proper_nouns
-from index.scripts import HAN, HANGUL, KANA, VIETNAMESE
-from server.answerers.sounds import sounds_alike
+from index.scripts import HAN, HANGUL, VIETNAMESE
+from server.answerers.sounds import is_romanised, sounds_alike
+from server.answerers.territories import joined_territories, territories, territory_names, territory_pattern
 from server.answerers.title_words import TITLE_WORDS
-from server.messages import LANGUAGES
 from server.phrases import phrase
 
 
@@ -133,6 +132,8 @@ def facts(text: str, as_evidence: bool = False) -> Facts:
         text = _take(text, pattern, lambda found: quantities.add(_time_of_day(found)))
     quantities |= set(_quantities(text))
     if as_evidence:
+        # What is paid "매월" is so much "a month".
+        vague |= {f"a {time}" for time in ("year", "month") if f"every {time}" in vague}
         # "18시까지" may be told as "마감 18시", "5~10명" as "five and ten"; but "65세 이상" is not "65세".
         quantities |= {q._replace(bound="") for q in quantities if "clock" in q.unit}
         quantities |= set(_scaled_by_heads(whole))
@@ -144,7 +145,7 @@ def facts(text: str, as_evidence: bool = False) -> Facts:
         quantities |= {Quantity(float(d.day), "day", d.bound) for d in dates if d.day and not d.month}
         dates |= {Date(day=int(q.value), bound=q.bound) for q in quantities if q.unit == "day"}
         quantities |= {Quantity(q.value % 12, "o'clock", q.bound) for q in quantities if q.unit == "clock"}
-        if phrase("both").search(text) or len(_joined_territories(text)) == 2:
+        if phrase("both").search(text) or len(joined_territories(text)) == 2:
             quantities.add(Quantity(2.0))
     return Facts(frozenset(quantities), frozenset(dates), frozenset(codes), frozenset(vague), quotations)
 
@@ -279,7 +280,7 @@ def _compiled(named: dict[str, str]) -> dict[str, re.Pattern[str]]:
 _VAGUE = _compiled(
     {
         "half": r"절반|\bhal(?:f|ves)\b|半分|半数|一半|\bnửa\b",
-        "quarter": r"\bquarters?\b|4분의",
+        "quarter": r"\bquarters?\b|4분의|분기",
         "dozens": r"수십|몇십|\bdozens?\b|数十|几十|幾十|hàng chục|\btá\b",
         "hundreds": r"수백|몇백|\bhundreds?\b|数百|几百|幾百|hàng trăm|(?<!phần )\btrăm\b",
         "thousands": r"수천|몇천|\bthousands?\b|数千|几千|幾千|hàng (?:nghìn|ngàn)|\b(?:nghìn|ngàn)\b",
@@ -625,43 +626,23 @@ _NO_BODY = re.compile(
     r"(?:신청|요청|시청|구청|초청|지원|인원|회원|직원|병원|공원|학원|차원|자원|의원|만원|정원|충원|후원|복원|공무원|구성원|"
     r"일부|전부|여부|내부|외부|본부|납부|기부|첨부|세부|간부|학부|정부|상부|하부|주부|임신부|발급처|연락처|문의처|거래처|조처|근처|거처|출처|접수처|구매처)$"
 )
-_SHORT = {
-    "한": "KR",
-    "미": "US",
-    "일": "JP",
-    "중": "CN",
-    "북": "KP",
-    "韓": "KR",
-    "米": "US",
-    "美": "US",
-    "韩": "KR",
-    "日": "JP",
-    "中": "CN",
-}
-_JOINED = re.compile(
-    r"(?<![가-힣])[한미일중북](?:[-·‧・ㆍ][한미일중북])+|(?<![가-힣])한미|(?<![가-힣])미중|[韓韩][米美国]|[美米][韓韩]"
-)
-_MORE_TERRITORIES = {
-    "한국": "KR", "우리나라": "KR", "남한": "KR", "south korea": "KR", "korea": "KR", "korean": "KR", "republic of korea": "KR",
-    "rok": "KR", "us": "US", "u.s": "US", "usa": "US", "america": "US", "american": "US", "アメリカ": "US", "米国": "US",
-    "japanese": "JP", "chinese": "CN", "vietnamese": "VN", "mỹ": "US", "大韓民国": "KR", "大韩民国": "KR",
-}  # fmt: skip
 
 
 def _unknown_names(claim: str, evidence: Sequence[str], squeezed: str) -> Iterator[str]:
     """Yield the names in `claim` that `evidence` doesn't hold, as they are or by how they sound."""
     claim = unicodedata.normalize("NFKC", claim)
     plain = _ADDRESS.sub(" ", claim)
-    known = frozenset[str]().union(*map(_territories, evidence))
-    for name, code in _territory_names(plain):
+    known = frozenset[str]().union(*map(territories, evidence))
+    for name, code in territory_names(plain):
         if code not in known:
             yield name
-    plain = _territory_pattern().sub(lambda found: found.group() if found.group()[0].islower() else " ", plain)
+    plain = territory_pattern().sub(lambda found: found.group() if found.group()[0].islower() else " ", plain)
     if "서울" in squeezed:
         squeezed += " seoul"  # whose spelling tells another sound
     heard = [name for text in evidence for name in _names_to_hear(text)]
     for name in _names(plain):
-        if squeeze(name) not in squeezed and not any(sounds_alike(name, other) for other in heard):
+        is_heard = any(sounds_alike(name, other) for other in heard)
+        if squeeze(name) not in squeezed and not is_heard and not any(is_romanised(name, text) for text in evidence):
             yield name
 
 
@@ -714,39 +695,3 @@ def _names_to_hear(text: str) -> tuple[str, ...]:
 def _is_ordinary(word: str) -> bool:
     bare = word.casefold().rstrip(".")
     return bare in ENGLISH_STOP_WORDS or bare in TITLE_WORDS or len(bare) == 1
-
-
-@cache
-def _territory_codes() -> dict[str, str]:
-    names: dict[str, str] = {}
-    for language in LANGUAGES:
-        for code, name in Locale(language).territories.items():
-            # Short names in scripts without spaces would be found within other words.
-            if len(code) == 2 and code.isalpha() and len(name) > (2 if KANA.search(name) else 1):
-                names.setdefault(name.casefold(), code)
-    return names | _MORE_TERRITORIES
-
-
-@cache
-def _territory_pattern() -> re.Pattern[str]:
-    names = sorted(_territory_codes(), key=len, reverse=True)
-    spaced = [rf"\b{re.escape(name)}\b" for name in names if _LATIN_WORD.match(name)]
-    others = [re.escape(name) for name in names if not _LATIN_WORD.match(name)]
-    return re.compile("|".join([*spaced, *others]), re.IGNORECASE)
-
-
-def _territory_names(text: str) -> Iterator[tuple[str, str]]:
-    for found in _territory_pattern().finditer(text):
-        # "us" is America in capitals alone, "áo" Austria.
-        if not found.group()[0].islower():
-            yield found.group(), _territory_codes()[found.group().casefold()]
-
-
-def _joined_territories(text: str) -> set[str]:
-    return {_SHORT[sign] for found in _JOINED.finditer(text) for sign in found.group() if sign in _SHORT}
-
-
-@lru_cache(maxsize=2_000)
-def _territories(text: str) -> frozenset[str]:
-    text = unicodedata.normalize("NFKC", text)
-    return frozenset({code for _, code in _territory_names(text)} | _joined_territories(text))

@@ -38,6 +38,38 @@ def sounds_alike(name: str, other: str) -> bool:
     return len(theirs) > 2 and theirs in whole
 
 
+# The Revised Romanization of Korean (Ministry of Culture and Tourism, 2000), syllable by syllable.
+_LETTERS = (
+    "g", "kk", "n", "d", "tt", "r", "m", "b", "pp", "s", "ss", "", "j", "jj", "ch", "k", "t", "p", "h",
+)  # fmt: skip
+_VOWELS = (
+    "a", "ae", "ya", "yae", "eo", "e", "yeo", "ye", "o", "wa", "wae", "oe", "yo", "u", "wo", "we", "wi", "yu", "eu",
+    "ui", "i",
+)  # fmt: skip
+_CODAS = (
+    "", "k", "k", "k", "n", "n", "n", "t", "l", "k", "m", "l", "l", "l", "p", "l", "m", "p", "p", "t", "t", "ng",
+    "t", "t", "k", "t", "p", "t",
+)  # fmt: skip
+_LEAST_ROMANISED = 4
+
+
+def is_romanised(name: str, text: str) -> bool:
+    """Whether a word of `text` begins with what `name` is in Hangul, letter by letter: "Haedam" is "해담시"."""
+    plain = name.casefold().replace("-", "").replace(" ", "")
+    return len(plain) >= _LEAST_ROMANISED and any(word.startswith(plain) for word in _romanised_words(text))
+
+
+@lru_cache(maxsize=2_000)
+def _romanised_words(text: str) -> frozenset[str]:
+    return frozenset("".join(map(_romanised, word)) for word in re.findall("[가-힣]+", text))
+
+
+def _romanised(syllable: str) -> str:
+    initial, rest = divmod(ord(syllable) - ord("가"), 588)
+    vowel, final = divmod(rest, 28)
+    return _LETTERS[initial] + _VOWELS[vowel] + _CODAS[final]
+
+
 def _script(name: str) -> str:
     return "ko" if HANGUL.search(name) else "ja" if KANA.search(name) else "latin"
 

@@ -4,6 +4,14 @@ A capitalised word that is not among them is taken for a name, which the documen
 """
 
 _ENGLISH = """
+admission admissions appeals arrivals attendees attendance bookings borrowed buildings cancellations candidates charges closed
+closing completion construction contractors couples damaged deadlines deliveries deposits donations electricity employers entries
+exemptions failure families farmers fares fishers fridays guardians guests homeless homeowners households inspections instructors
+interest investors items landlords late lost mediation mondays night objections officials operators orders parking partial passports
+payments permits prices principals purchases receipts refunds registration registrations rent repairs reservations residents results
+salaries saturdays schools seats services shops sick spectators spouses staff students submit submission submissions subsidies
+suppliers sundays surveys taxpayers teachers tenders thursdays tickets tourists trains travellers travelers trips tuesdays tuition
+violators visa visitors volunteers wednesdays winners withdrawals workers
 half dozen dozens hundreds thousands millions quarter minus dogs adults adult children minors article young leftover bus buses books borrowing buyers bicycles pills vehicles cars car drivers driver passengers pupils tenants owners owner renters patients
 academic academy accepted access accord according act action active additional additionally administration
 administrative administrator advanced advisor advisory affairs agency agenda agreement agricultural agriculture aid

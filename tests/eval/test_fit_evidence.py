@@ -2,12 +2,14 @@ import json
 import math
 import re
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from eval import fit_evidence
+from eval.datasets import load_squad
 from eval.fit_evidence import Example, Graded, calibrate, report, scaled, thresholds
 from eval.training_corpora import HELD_OUT, fold_of
 from index.retriever import Retrieval
@@ -93,7 +95,7 @@ def test_what_ships_is_graded_over_articles_that_the_reader_never_saw(
     monkeypatch.setattr(fit_evidence, "load_embedder", lambda *_: embedder)
     monkeypatch.setattr(fit_evidence, "load_reader", lambda *_: reader)
     work = few_documents.parent / "work"
-    monkeypatch.setattr(sys, "argv", ["fit", str(few_documents), "--work", str(work), "--share", "0.4", "--as-shipped"])
+    monkeypatch.setattr(sys, "argv", ["fit", f"{few_documents}=0.4", "--work", str(work), "--as-shipped"])
     before = evidence.WEIGHTS_FILE.read_bytes()
     fit_evidence.main()
     told = capsys.readouterr().out
@@ -105,9 +107,23 @@ def test_what_ships_is_graded_over_articles_that_the_reader_never_saw(
     assert evidence.WEIGHTS_FILE.read_bytes() == before
 
 
-@pytest.mark.parametrize(("fewest", "kept"), [(1, False), (1_000, True)])
+def test_of_unseen_documents_all_are_graded(few_documents, embedder, reader, monkeypatch, capsys):
+    monkeypatch.setattr(fit_evidence, "load_embedder", lambda *_: embedder)
+    monkeypatch.setattr(fit_evidence, "load_reader", lambda *_: reader)
+    work = few_documents.parent / "work"
+    monkeypatch.setattr(sys, "argv", ["fit", f"{few_documents}=0.1", "--work", str(work), "--unseen"])
+    fit_evidence.main()
+    [asked] = re.findall(r"squad:few.json: (\d+) questions over 10 paragraphs", capsys.readouterr().out)
+    questions = load_squad(few_documents).questions
+    assert int(asked) == sum(zlib.crc32(question.question_id.encode()) < 0.1 * 2**32 for question in questions)
+
+
+@pytest.mark.parametrize(
+    ("fewest", "more", "plain_kept", "read_kept"),
+    [(1, [], False, False), (1, ["--keep-plain"], True, False), (1_000, [], True, True)],
+)
 def test_the_command_fits_what_there_is_enough_of_and_keeps_the_rest(
-    few_documents, embedder, reader, tmp_path, monkeypatch, capsys, fewest, kept
+    few_documents, embedder, reader, tmp_path, monkeypatch, capsys, fewest, more, plain_kept, read_kept
 ):
     shipped = json.loads(evidence.WEIGHTS_FILE.read_text(encoding="utf-8"))
     target = tmp_path / "weights.json"
@@ -118,11 +134,11 @@ def test_the_command_fits_what_there_is_enough_of_and_keeps_the_rest(
     monkeypatch.setattr(fit_evidence, "load_embedder", lambda *_: embedder)
     monkeypatch.setattr(fit_evidence, "load_reader", lambda *_: reader)
     work = few_documents.parent / "work"
-    monkeypatch.setattr(sys, "argv", ["fit", str(few_documents), "--work", str(work), "--share", "0.4", "--write"])
+    monkeypatch.setattr(sys, "argv", ["fit", f"{few_documents}=0.4", "--work", str(work), "--write", *more])
     fit_evidence.main()
     written = json.loads(target.read_text(encoding="utf-8"))
-    assert (written["plain"]["same"] == shipped["plain"]["same"]) is kept
-    assert (written["read"]["same"] == shipped["read"]["same"]) is kept
+    assert (written["plain"]["same"] == shipped["plain"]["same"]) is plain_kept
+    assert (written["read"]["same"] == shipped["read"]["same"]) is read_kept
     assert written["reader"] == shipped["reader"]
     for stage in ("plain", "read"):
         for languages in ("same", "other"):
@@ -130,5 +146,5 @@ def test_the_command_fits_what_there_is_enough_of_and_keeps_the_rest(
             for part in ("sentence", "answer"):
                 assert written[stage][languages][part].keys() == shipped[stage][languages][part].keys()
     told = capsys.readouterr().out
-    assert ("Too few held-out questions" in told) is kept
-    assert ("calibration error" in told) is not kept
+    assert ("Too few held-out questions" in told) is read_kept
+    assert ("calibration error" in told) is not read_kept

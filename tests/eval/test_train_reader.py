@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from eval import train_reader
+from eval.datasets import load_squad
 from eval.reader_examples import (
     GOLD,
     LabelledPassage,
@@ -17,7 +18,7 @@ from eval.reader_examples import (
     reading_examples,
     vary_question,
 )
-from eval.training_corpora import HELD_OUT, fold_of, load_parallel, open_corpus
+from eval.training_corpora import HELD_OUT, fold_of, open_corpus
 from index.bundled_model import bundled_model_folder
 from index.documents import BlockKind, Passage, Sentence
 from index.errors import InputError
@@ -53,7 +54,7 @@ def squad_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def examples(squad_file, embedder, tmp_path_factory):
-    [dataset] = load_parallel([squad_file])
+    dataset = load_squad(squad_file)
     retriever = open_corpus(dataset, tmp_path_factory.mktemp("corpus"), embedder)
     return list(reading_examples(dataset, retriever))
 
@@ -78,7 +79,7 @@ def test_of_a_question_that_nothing_answers_every_passage_is_a_negative(embedder
     data["data"][2]["paragraphs"][0]["qas"].append(asked)
     path = tmp_path / "impossible.json"
     path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
-    [dataset] = load_parallel([path])
+    dataset = load_squad(path)
     found = list(reading_examples(dataset, open_corpus(dataset, tmp_path / "corpus", embedder)))
     [example] = [example for example in found if example.question == asked["question"]]
     assert any("남산" in labelled.passage.text for labelled in example.passages)
@@ -93,7 +94,7 @@ def test_a_sentence_answers_only_where_the_answer_has_its_place(embedder, tmp_pa
     data["data"].append({"title": "관람 안내", "paragraphs": [{"context": text, "qas": [asked]}]})
     path = tmp_path / "places.json"
     path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
-    [dataset] = load_parallel([path])
+    dataset = load_squad(path)
     found = list(reading_examples(dataset, open_corpus(dataset, tmp_path / "corpus", embedder)))
     [positive] = [labelled for labelled in found[-1].passages if any(labelled.answers)]
     answering = [s for s, answers in zip(positive.passage.sentences, positive.answers, strict=True) if answers]

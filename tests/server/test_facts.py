@@ -168,6 +168,16 @@ def test_other_names_are_not(claim):
     assert unsupported_facts(claim, [SIGNED])
 
 
+@pytest.mark.parametrize(
+    "claim",
+    ["Haedam City pays 200,000 won a month.", "Haedam-si pays it.", "Thành phố Haedam chi trả.", "Haedam pays it."],
+)
+def test_a_name_may_be_written_letter_by_letter(claim):
+    source = "해담시는 주민에게 매월 20만 원을 지급한다."
+    assert not unsupported_facts(claim, [source])
+    assert unsupported_facts(claim.replace("Haedam", "Hadaam"), [source])
+
+
 def test_in_one_script_names_that_differ_are_different():
     assert sounds_alike("Kratsios", "크라치오스")
     assert not sounds_alike("크라치우스", "크라치오스")

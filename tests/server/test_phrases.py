@@ -137,8 +137,8 @@ def test_ordinary_texts_give_no_orders(text):
 @pytest.mark.parametrize(
     "noise",
     [
-        "?!...", "ㅁㄴㅇㄹ ㅁㄴㅇㄹㅁㄴㅇ", "ㅋㅋㅋㅋ", "가" * 300, "Ha ha ha ha ha ha", "!@#$%^&*()", "😀😀", "ㅤ",
-        "../../../etc/passwd",
+        "쉛뷁 꿻뛟 휅궯?", "?!...", "ㅁㄴㅇㄹ ㅁㄴㅇㄹㅁㄴㅇ", "ㅋㅋㅋㅋ", "가" * 300, "Ha ha ha ha ha ha",
+        "!@#$%^&*()", "😀😀", "ㅤ", "../../../etc/passwd",
         "https://example.org/?q=1", "C:\\Windows\\win.ini",
     ],
 )  # fmt: skip
