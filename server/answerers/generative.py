@@ -348,7 +348,7 @@ def _sentence_end(text: str, waits: bool) -> int | None:
             continue
         # It always matches, if only nothing.
         end = _CITATIONS.match(text, found.end()).end()  # type: ignore[union-attr]
-        rest = text[end:].lstrip(" ")
+        rest = text[end:].lstrip()
         if not rest:
             # One without a citation can't be shown, and slow models take a while to write it.
             return None if waits or not _CITATION.search(text[:end]) else end

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import queue
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -17,7 +18,8 @@ import openai
 from index.errors import LanguageModelError
 from server.budget import check_budget, seconds_left
 
-MAX_TOKENS = 600
+# With what a reasoning model thinks; of what it says there are `MAX_CHARACTERS` at most.
+MAX_TOKENS = 2_000
 MAX_CHARACTERS = 4_000
 # Of one response on the wire, where each token travels in some 200 bytes of JSON.
 MAX_BYTES = 2_000_000
@@ -36,6 +38,8 @@ LONGEST_REST_SECONDS = 300.0
 
 # Not every server takes these: one that calls them a bad request is asked without them from then on.
 _OPTIONS: dict[str, Any] = {"temperature": 0.0, "max_tokens": MAX_TOKENS}
+
+_THOUGHT, _THOUGHT_END, _LONGEST_TAG = "<think", re.compile(r"</think(?:ing)?>", re.IGNORECASE), 11
 
 _log = logging.getLogger("mundap")
 
@@ -156,13 +160,15 @@ class LanguageModel:
 
     async def _text(self, messages: Sequence[dict[str, str]]) -> AsyncIterator[str]:
         stream = await self._open(messages)
+        thoughts = _Thoughts()
         finished = False
         async with stream:
             async for chunk in stream:
-                for choice in chunk.choices or ():
+                # One was asked for.
+                for choice in (choice for choice in chunk.choices or () if not choice.index):
                     finished = finished or bool(choice.finish_reason)
                     if choice.delta and isinstance(choice.delta.content, str):
-                        yield choice.delta.content
+                        yield thoughts.left_out_of(choice.delta.content)
         if not finished:
             # A connection that is closed looks like the end of a response that tells no length.
             raise LanguageModelError("unavailable", "The language model's server broke off")
@@ -194,6 +200,28 @@ class LanguageModel:
 
 
 _Pieces = queue.SimpleQueue[str | BaseException | None]
+
+
+class _Thoughts:
+    """Leaves out what a reasoning model thinks before it answers: `<think>…</think>`, from the first character on."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._are_over = False
+
+    def left_out_of(self, piece: str) -> str:
+        """Return what `piece` says, with what was held until it is known not to be thought."""
+        if self._are_over:
+            return piece
+        self._held += piece
+        begun = self._held.lstrip().casefold()
+        if not begun.startswith(_THOUGHT[: len(begun)]):
+            self._are_over = True
+            return self._held
+        # Only what is new can end them.
+        end = _THOUGHT_END.search(self._held, max(0, len(self._held) - len(piece) - _LONGEST_TAG))
+        self._are_over = end is not None
+        return self._held[end.end() :] if end else ""
 
 
 class CircuitBreaker:

@@ -24,7 +24,7 @@ from server.chat import Chat
 from server.conversation import Turn
 from server.settings import read_settings
 from tests.server.conftest import listening
-from tests.server.model_server import ModelServer, in_tokens
+from tests.server.model_server import ModelServer, chunk, in_tokens
 from tests.server.test_chat_api import ANSWERED, events
 
 TRUE = "APEC은 1989년 창설된 역내 경제협력체로, 회원국 간 경제성장과 상호 협력 증진을 목표로 합니다."
@@ -349,6 +349,27 @@ def model(server):
         yield model
 
 
+@pytest.mark.parametrize("tag", ["think", "thinking", "Think"])
+def test_what_a_reasoning_model_thinks_is_left_out_however_long_it_is(model, server, tag):
+    thought = f"\n<{tag}>" + "주차 요금은 얼마였더라. [1]\n" * 1_000 + f"</{tag}>"
+    server.script = lambda _: in_tokens(f"{thought}\n요금은 무료이다. [1]")
+    assert text_of(model) == "\n요금은 무료이다. [1]"
+    server.script = lambda _: in_tokens("<thin ice> is no thought. [1]")
+    assert text_of(model) == "<thin ice> is no thought. [1]"
+
+
+def test_thoughts_without_an_end_are_no_answer(model, server):
+    server.script = lambda _: in_tokens("<think>주차 요금은")
+    with pytest.raises(LanguageModelError, match="wrote nothing"):
+        text_of(model)
+
+
+def test_of_several_answers_only_the_first_is_taken(model, server):
+    other = chunk("둘째").replace(b'"index": 0', b'"index": 1')
+    server.script = lambda _: ["첫", other, "째"]
+    assert text_of(model) == "첫째"
+
+
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(model, server):
     server.status, server.headers["Retry-After"] = 429, "0.2"
 
@@ -554,6 +575,7 @@ def test_half_a_model_is_a_mistake_that_is_told(monkeypatch, tmp_path, variables
         ("是的，免费。[1]", [("免费。", (1,))]),
         ("是、否两栏须勾选。[1]", [("是、否两栏须勾选。", (1,))]),
         ("Không, phải trả phí. [1]", [("Phải trả phí.", (1,))]),
+        ("가나다.\n[1]\n라마바.\n\n[2]", [("가나다.", (1,)), ("라마바.", (2,))]),
         ("끝이 없다", [("끝이 없다", ())]),
         ("...", []),
         ("", []),
