@@ -22,12 +22,15 @@ from server.phrases import phrase
 _NOUNS = frozenset({"NNG", "NNP", "NR", "XR", "SL", "SH", "SN"})
 _DENYING_VERBS = frozenset({"않", "못하", "말"})
 _DENYING_PREFIXES = frozenset({"불", "비", "무", "미"})
-# "신청할 수 있다" has a predicate of its own beside "신청하다".
+# "신청할 수 있다" is a predicate of its own beside "신청하다".
 _ABILITY = "수"
 _PLANS = frozenset({"예정", "계획", "방침", "전망", "것"})
 _MAY, _MUST, _DONE, _PLANNED = "may", "must", "done", "planned"
 _EXCLUDED = ({_MAY, _MUST}, {_DONE, _PLANNED})
 _OPPOSITES = (("rises", "falls"), ("is_free", "is_paid"))
+_OPPOSITES_BETWEEN_LANGUAGES = (
+    ("is_done", "is_planned"), ("is_duty", "is_permission"), ("is_all", "is_some"), ("is_more", "is_less"),
+)  # fmt: skip
 _CLAUSE_END = re.compile(r"(?:고|며|나|지만|는데|ᆫ데|은데|면)$")
 
 
@@ -57,6 +60,8 @@ class Predicate(NamedTuple):
 class _Clause:
     words: set[str] = field(default_factory=set)
     topics: set[str] = field(default_factory=set)
+    # "현금으로는" is set apart, but who pays is said before.
+    names_topic: bool = False
 
 
 @dataclass(slots=True)
@@ -74,7 +79,8 @@ def is_turned_round(claim: str, quoted: Sequence[str]) -> bool:
         return True
     if HANGUL.search(claim) and _differs_by_prefix(claim, quoted):
         return True
-    if any(_says_opposite(claim, quoted, *pair) or _says_opposite(claim, quoted, *pair[::-1]) for pair in _OPPOSITES):
+    opposites = _OPPOSITES if HANGUL.search(claim) else _OPPOSITES + _OPPOSITES_BETWEEN_LANGUAGES
+    if any(_says_opposite(claim, quoted, *pair) or _says_opposite(claim, quoted, *pair[::-1]) for pair in opposites):
         return True
     said = [predicate for text in quoted if HANGUL.search(text) for predicate in predicates(text)]
     if HANGUL.search(claim) and said:
@@ -153,6 +159,8 @@ def predicates(text: str) -> tuple[Predicate, ...]:
 
     last, before_last = ("", ""), ("", "")
     for (form, tag), following in pairwise([*tagged_morphemes(text), ("", "")]):
+        if tag == "VX" and not last[1].startswith("E"):
+            tag = "VV"  # an auxiliary stands behind a verb
         if form in _PLANS and last == ("ᆯ", "ETM"):
             is_said_to(_PLANNED)
         if tag in _NOUNS:
@@ -175,8 +183,9 @@ def predicates(text: str) -> tuple[Predicate, ...]:
             continue
         elif tag == "VX" and form in _DENYING_VERBS:
             deny()
-        elif form in TOPIC_PARTICLES and tag == "JX":
+        elif form in TOPIC_PARTICLES and tag == "JX" and last != (_ABILITY, "NNB"):
             clauses[-1].topics.add(noun)
+            clauses[-1].names_topic |= not last[1].startswith("JK")
         elif tag in ("XSV", "XSA", "VCP"):
             if not (found and found[-1].lemma == noun and found[-1].clause is clauses[-1]):
                 begin(noun, False)
@@ -187,12 +196,15 @@ def predicates(text: str) -> tuple[Predicate, ...]:
             if is_denied:
                 deny()
             is_denied = False
+        elif form == "하" and last == ("지", "EC"):
+            pass  # "합의하지 못하였다", taken apart
         elif tag in ("VV", "VA") and form in ("있", "없"):
-            if last == (_ABILITY, "NNB"):
+            # "할 수는 없다"
+            if (_ABILITY, "NNB") in (last, before_last if last[1] == "JX" else last):
                 is_said_to(_MAY)
                 if form == "없":
                     deny()
-                begin(_ABILITY, form == "없")
+                begin(f"{found[-1].lemma} {_ABILITY}" if found else _ABILITY, form == "없")
             else:
                 begin(noun, form == "없")
         elif tag in ("VV", "VA"):
@@ -205,7 +217,7 @@ def predicates(text: str) -> tuple[Predicate, ...]:
             clauses.append(_Clause())
         before_last, last = last, (form, tag)
     for before, clause in pairwise(clauses):
-        if not clause.topics:
+        if not clause.names_topic:
             clause.topics |= before.topics
             clause.words |= before.topics
     return tuple(

@@ -25,6 +25,7 @@ from index.scripts import written_language
 from server.answerers.evidence import Candidate
 from server.answerers.facts import unsupported_facts
 from server.answerers.labels import is_misplaced, is_misplaced_between_languages
+from server.answerers.misattribution import says_otherwise
 from server.answerers.polarity import is_turned_round
 from server.answerers.relations import joins_what_is_apart
 from server.answerers.wording import analyse, has_exchanged_nouns, is_strengthened, unknown_words
@@ -42,8 +43,8 @@ FEATURES = ("coverage", "aligned", "worst_similar")
 class Support:
     """What speaks for a sentence: the sentences to quote, best first, and `FEATURES` of how near they are.
 
-    `problem` says in words for the log why they don't support it, "" if they do. Where their facts don't, `features`
-    are not measured, and 0.
+    `problem` says in words for the log why they don't support it, "" if they do: its kind and, after a colon, what it
+    is about, if anything. Where their facts don't, `features` are not measured, and 0.
     """
 
     quoted: tuple[Candidate, ...]
@@ -75,7 +76,7 @@ class Verifier:
             return support
         weights = load_weights()[_languages(language, support.quoted)]
         logit = float(np.array([*support.features, 1.0]) @ weights.weights)
-        return support if logit >= weights.supported_from else replace(support, problem=f"too far ({logit:.2f})")
+        return support if logit >= weights.supported_from else replace(support, problem=f"too far: {logit:.2f}")
 
     def weigh(self, sentence: str, language: str, cited: Sequence[Sequence[Candidate]]) -> Support:
         """Return what speaks for `sentence`, in `language`, before any threshold."""
@@ -85,13 +86,15 @@ class Verifier:
         every = list(chain.from_iterable(cited))
         telling = list(filter(_is_telling, every))
         quoted = _chosen(sentence, telling or every, terms, scores)
-        missing = unsupported_facts(sentence, [_evidence(candidate) for candidate in quoted])
-        if not missing and is_turned_round(sentence, [candidate.text for candidate in quoted]):
-            missing = ["turned round"]
-        if not missing and self._is_misplaced(sentence, language, written, quoted):
-            missing = ["belongs to something else"]
-        if missing:
-            return Support(tuple(quoted), (0.0,) * len(FEATURES), "; ".join(missing))
+        problem = ""
+        if missing := unsupported_facts(sentence, [_evidence(candidate) for candidate in quoted]):
+            problem = f"facts: {'; '.join(missing)}"
+        elif is_turned_round(sentence, [candidate.text for candidate in quoted]):
+            problem = "turned round"
+        elif self._is_misplaced(sentence, language, written, quoted):
+            problem = "belongs to something else"
+        if problem:
+            return Support(tuple(quoted), (0.0,) * len(FEATURES), problem)
         held, total = _known_terms(quoted), sum(terms.values())
         coverage = sum(weight for term, weight in terms.items() if term in held) / total if total else 0.0
         features = (coverage, *self._alignment(sentence, written, quoted, cited))
@@ -152,7 +155,7 @@ def _other_words(sentence: str, quoted: Sequence[Candidate], cited: Sequence[Seq
     """Return which words of a Korean sentence its sources haven't, or how it uses theirs otherwise; "" if neither."""
     every = list(chain.from_iterable(cited))
     if unknown := unknown_words(sentence, _known_terms(every), [candidate.text for candidate in every]):
-        return f"words {' '.join(unknown)}"
+        return f"unknown words: {' '.join(unknown)}"
     sources = [_evidence(candidate) for candidate in quoted]
     if is_strengthened(sentence, sources):
         return "strengthened"
@@ -160,7 +163,10 @@ def _other_words(sentence: str, quoted: Sequence[Candidate], cited: Sequence[Seq
         return "exchanged words"
     told = [[_evidence(candidate) for candidate in passage if _is_telling(candidate)] for passage in cited]
     subject = frozenset[str]().union(*(candidate.hit.stored.context_terms for candidate in every))
-    return "words that are kept apart" if joins_what_is_apart(sentence, told, subject) else ""
+    if joins_what_is_apart(sentence, told, subject):
+        return "words that are kept apart"
+    otherwise = says_otherwise(sentence, list(chain.from_iterable(told)), subject)
+    return f"said otherwise: {otherwise}" if otherwise else ""
 
 
 def _is_telling(candidate: Candidate) -> bool:

@@ -58,7 +58,9 @@ _COUNTRIES = {
 }  # fmt: skip
 _NAMING = frozenset({"NNG", "NNP", "XR", "SL", "SH", "SN", "W"})
 _NUMBER, _GROUPED = re.compile(r"\d+"), re.compile(r"(?<=\d),(?=\d{3})")
-_STRENGTHENING = re.compile("반드시|무조건|항상|언제나|오직|절대로?|전부|즉시|곧바로|꼭")
+_STRENGTHENING = re.compile(
+    "반드시|무조건|누구나|누구든지|언제나|언제든지|어디서나|어떤 경우에도|항상|언제나|오직|절대로?|전부|즉시|곧바로|꼭"
+)
 _ONLY = frozenset({("만", "JX"), ("밖에", "JX"), ("뿐", "NNB"), ("모든", "MM"), ("외", "NNB")})
 # From this share of its nouns on a sentence is a copy, and a noun in the place of another one is no summary.
 _COPIED_SHARE = 0.5
