@@ -214,8 +214,8 @@ class _Thoughts:
         if self._are_over:
             return piece
         self._held += piece
-        begun = self._held.lstrip().casefold()
-        if not begun.startswith(_THOUGHT[: len(begun)]):
+        begun = self._held.lstrip()[: len(_THOUGHT)].casefold()
+        if begun != _THOUGHT[: len(begun)]:
             self._are_over = True
             return self._held
         # Only what is new can end them.

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from server.answerers.facts import squeeze
 from server.answerers.predications import (
+    DOING,
     IS,
     Argument,
     Link,
@@ -27,7 +28,6 @@ from server.answerers.wording import GENERAL, LIGHT_VERBS
 _RECEIVED = "받"
 _SAYING_LITTLE = (LIGHT_VERBS | {IS}) - {_RECEIVED}
 _RECEIVING = frozenset({Part.TO, Part.AT, Part.FROM})
-_DOING = frozenset({Part.TOPIC, Part.SUBJECT})
 _SOME = frozenset({"대부분", "절반", "일부", "다수", "상당수", "대다수", "과반수", "반"})
 # What leads on so in a sentence may lead on in any of these ways in its source.
 _SAID = {Link.FINAL, Link.AND, Link.SO, Link.AFTER, Link.NEEDED, Link.FOR, Link.THAT, Link.NOMINAL}
@@ -272,10 +272,10 @@ class _Pair:
 
     def _cannot_be(self, part: Part, parts: set[Part]) -> bool:
         """Whether what has one part of the claim's predicate can't have one of `parts` alone of the source's."""
-        does, receives = parts <= _DOING, parts <= _RECEIVING
+        does, receives = parts <= DOING, parts <= _RECEIVING
         is_received = self.predication.is_received != self.other.is_received
         if is_received or (self.predication.lemma == _RECEIVED != self.other.lemma):
-            return (part in _DOING and does) or (part in _RECEIVING and receives)
+            return (part in DOING and does) or (part in _RECEIVING and receives)
         if {part, *parts} == {Part.TO, Part.FROM}:
             return True
         # "요건에 맞다" is "요건이 맞다".
@@ -284,7 +284,7 @@ class _Pair:
             return False
         # "기간으로 정한다": who sets it can be told beside it.
         is_by = parts == {Part.BY} and not self._names_a_doer()
-        return (part in _DOING and (receives or is_by)) or (part in (*_RECEIVING, Part.BY) and does)
+        return (part in DOING and (receives or is_by)) or (part in (*_RECEIVING, Part.BY) and does)
 
     def _names_a_doer(self) -> bool:
         doers = {argument.head for argument in self.theirs if argument.is_doing}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -56,6 +56,7 @@ class Mood(StrEnum):
 
 # What is said of a thing without a verb.
 IS = "이다"
+DOING = frozenset({Part.TOPIC, Part.SUBJECT})
 
 _NOUNS = frozenset({"NNG", "NNP", "XR", "SL", "SH"})
 _NUMBERS = frozenset({"SN", "NR"})
@@ -117,7 +118,7 @@ class Argument(NamedTuple):
     @property
     def is_doing(self) -> bool:
         """Whether it can be what does what is said."""
-        return self.part in (Part.TOPIC, Part.SUBJECT)
+        return self.part in DOING
 
 
 @dataclass(slots=True, eq=False)
@@ -142,7 +143,7 @@ class Predication:
         return chain.from_iterable(argument.words for argument in self.arguments)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Sentence:
     """The predicates of a sentence in their order, and its topics, each with how many predicates come before it."""
 
@@ -150,7 +151,7 @@ class Sentence:
     predications: tuple[Predication, ...]
     topics: tuple[tuple[int, Argument], ...]
 
-    @property
+    @cached_property
     def words(self) -> frozenset[str]:
         """All words that are told of its predicates."""
         about = chain.from_iterable(topic.words for _, topic in self.topics)

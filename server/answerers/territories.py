@@ -48,8 +48,10 @@ def asks_of_another_territory(question: str, passage: str) -> bool:
 
     A passage that names none may be about any.
     """
-    told = territories(passage) - {_AT_HOME}
-    return bool(told) and not _asked_about(question) <= told | {_AT_HOME}
+    asked = _asked_about(question) - {_AT_HOME}
+    # Most questions name none, and then the passage, which is longer, need not be searched.
+    told = territories(passage) - {_AT_HOME} if asked else frozenset()
+    return bool(told) and not asked <= told
 
 
 def _asked_about(question: str) -> set[str]:
